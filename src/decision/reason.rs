@@ -1,0 +1,122 @@
+//! Every reason there is, each with its status and one sentence. docs/reasons.md is generated from here.
+
+use std::fmt;
+
+macro_rules! reasons {
+    ($($variant:ident $name:literal $status:literal $sentence:literal;)*) => {
+        /// Why a request was refused: the value of `reason` in the decision log and in the metrics.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason {
+            $(#[doc = $sentence] $variant,)*
+        }
+
+        impl Reason {
+            /// All of them, in order of the stages.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The machine-readable name: snake case, prefixed by the stage that refused.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The HTTP status that goes with it, unless a policy sets another.
+            pub const fn http_status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// What it means, in one sentence.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    RequestUndecodable "request_undecodable" 400 "The bytes are no CheckRequest, or text in one is no UTF-8.";
+    RequestTooLarge "request_too_large" 400 "The request has more headers, or is longer, than is looked at.";
+    RequestIncomplete "request_incomplete" 400 "The CheckRequest has no attributes, no request or no HTTP part.";
+    RequestPathInvalid "request_path_invalid" 400 "The path has a bad escape, a fragment, a control character, or is too long.";
+    RequestPathAmbiguous "request_path_ambiguous" 400 "Proxy and upstream may read the path differently: an escaped slash, a backslash, a dot segment with parameters, a double escape.";
+    RequestQueryInvalid "request_query_invalid" 400 "The query has a bad escape, a semicolon, or too many parameters.";
+    RequestBodyInvalid "request_body_invalid" 400 "The body is not what its content type says, or is nested too deep.";
+    RequestHostAmbiguous "request_host_ambiguous" 400 "The host has user information, a comma, or disagrees with the Host header.";
+    CallerMissing "caller_missing" 403 "No evidence of the calling workload, and the route requires one.";
+    CallerPrincipalInvalid "caller_principal_invalid" 403 "The proxy's principal is no SPIFFE ID of a workload.";
+    CallerCertificateMalformed "caller_certificate_malformed" 403 "The forwarded certificate cannot be read.";
+    CallerCertificateProfile "caller_certificate_profile" 403 "The forwarded certificate is no X509-SVID leaf: its URI SAN, CA flag, key usage or extended key usage is wrong.";
+    CallerCertificateExpired "caller_certificate_expired" 403 "The forwarded certificate's validity has ended.";
+    CallerCertificateNotYetValid "caller_certificate_not_yet_valid" 403 "The forwarded certificate's validity has not begun.";
+    CallerXfccMalformed "caller_xfcc_malformed" 403 "The x-forwarded-client-cert header does not follow its grammar.";
+    CallerXfccFormat "caller_xfcc_format" 403 "The x-forwarded-client-cert header is in the JSON form, which is not configured.";
+    CallerXfccElements "caller_xfcc_elements" 403 "The x-forwarded-client-cert header has several elements where one is expected.";
+    CallerXfccProxy "caller_xfcc_proxy" 403 "The x-forwarded-client-cert element is not from the configured proxy.";
+    CallerXfccUnproven "caller_xfcc_unproven" 403 "The last x-forwarded-client-cert element has no principal or certificate beside it that agrees.";
+    CallerConflict "caller_conflict" 403 "Principal, certificate and forwarded header name different workloads.";
+    TokenMissing "token_missing" 401 "The route requires a user's token and there is none.";
+    TokenRepeated "token_repeated" 400 "There are several Authorization headers, or several credentials in one.";
+    TokenScheme "token_scheme" 401 "The Authorization header's scheme is not Bearer.";
+    TokenMalformed "token_malformed" 401 "The token is no compact JWS with a JSON header and JSON claims.";
+    TokenTooLarge "token_too_large" 401 "The token is longer, deeper or wider than is looked at.";
+    TokenHeaderForbidden "token_header_forbidden" 401 "The token's header carries a key, a key's address, or a critical extension.";
+    TokenType "token_type" 401 "The token's type is not one that this issuer's tokens may have.";
+    TokenAlgorithm "token_algorithm" 401 "The token's algorithm is not allowed for this issuer or this key.";
+    TokenIssuerUnknown "token_issuer_unknown" 401 "The token's issuer is not configured.";
+    TokenKeyUnknown "token_key_unknown" 401 "The issuer has no such key, or the token names none and several fit.";
+    TokenSignatureInvalid "token_signature_invalid" 401 "The signature does not verify.";
+    TokenExpired "token_expired" 401 "The token's life has ended.";
+    TokenNotYetValid "token_not_yet_valid" 401 "The token is not valid yet, or issued in the future.";
+    TokenAudience "token_audience" 401 "The token is for another audience.";
+    TokenClaimMissing "token_claim_missing" 401 "A required claim is missing or has another value.";
+    TokenClaimInvalid "token_claim_invalid" 401 "A claim has the wrong type or range.";
+    TokenConfirmation "token_confirmation" 401 "The token is bound to a key that this request does not prove.";
+    TokenDelegation "token_delegation" 401 "The token's chain of actors is malformed or too deep.";
+    TokenKeysUnavailable "token_keys_unavailable" 503 "The issuer's keys are missing, too old, or could not be fetched in time.";
+    PolicyDenied "policy_denied" 403 "The policy says no.";
+    PolicyUndefined "policy_undefined" 403 "The policy says nothing: the entry point is undefined.";
+    PolicyConflict "policy_conflict" 503 "The policy gives two different values for one rule.";
+    PolicyResultType "policy_result_type" 503 "The policy's value is neither a boolean nor an object with a boolean `allowed`.";
+    PolicyResultInvalid "policy_result_invalid" 503 "A field of the policy's result has the wrong type or a value that HTTP does not allow.";
+    PolicyOwnedHeader "policy_owned_header" 503 "The policy sets or removes a header that only Countersign may set.";
+    PolicyBuiltinError "policy_builtin_error" 503 "A builtin function failed on this input.";
+    PolicyTimeLimit "policy_time_limit" 503 "The policy ran longer than its time limit.";
+    PolicyError "policy_error" 503 "The policy could not be evaluated.";
+    PolicyPanic "policy_panic" 503 "The policy engine failed; its instance has been replaced.";
+    ServerRouteInvalid "server_route_invalid" 503 "The route's context_extensions have an unknown `countersign.` key or value.";
+    ServerNotReady "server_not_ready" 503 "No policy is loaded yet.";
+    ServerDeadline "server_deadline" 503 "The proxy's deadline passed before a decision.";
+    ServerOverloaded "server_overloaded" 503 "Too many requests wait already.";
+    ServerPanic "server_panic" 503 "A defect stopped the check; it was refused.";
+}
+
+/// The reason that stands in the log and the metrics of an allowed request.
+pub const ALLOWED: &str = "policy_allowed";
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_prefixed_by_a_stage() {
+        let mut names: Vec<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+        let stages = ["request_", "caller_", "token_", "policy_", "server_"];
+        assert!(names.iter().all(|name| stages.iter().any(|stage| name.starts_with(stage))));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn statuses_follow_the_stage() {
+        for reason in Reason::ALL {
+            assert!(matches!(reason.http_status(), 400 | 401 | 403 | 503), "{reason}");
+            assert!(reason.sentence().ends_with('.'), "{reason}");
+        }
+    }
+}
