@@ -51,6 +51,7 @@ reasons! {
     CallerXfccFormat "caller_xfcc_format" 403 "The x-forwarded-client-cert header is in the JSON form, which is not configured.";
     CallerXfccElements "caller_xfcc_elements" 403 "The x-forwarded-client-cert header has several elements where one is expected.";
     CallerXfccProxy "caller_xfcc_proxy" 403 "The x-forwarded-client-cert element is not from the configured proxy.";
+    CallerXfccUri "caller_xfcc_uri" 403 "The x-forwarded-client-cert element has several URIs, or one that is no SPIFFE ID of a workload.";
     CallerXfccUnproven "caller_xfcc_unproven" 403 "The last x-forwarded-client-cert element has no principal or certificate beside it that agrees.";
     CallerConflict "caller_conflict" 403 "Principal, certificate and forwarded header name different workloads.";
     TokenMissing "token_missing" 401 "The route requires a user's token and there is none.";
