@@ -14,6 +14,12 @@ macro_rules! reasons {
             /// All of them, in order of the stages.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
+            /// Where it stands in [`Self::ALL`].
+            #[expect(clippy::as_conversions, reason = "a variant without fields, numbered from zero in order")]
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+
             /// The machine-readable name: snake case, prefixed by the stage that refused.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
@@ -111,6 +117,11 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn an_index_finds_its_reason() {
+        assert!(Reason::ALL.iter().enumerate().all(|(index, reason)| reason.index() == index));
     }
 
     #[test]
