@@ -3,7 +3,7 @@
 //! One package has no compiler to hold its layers, so this reads the source and does it. A failure names the file, the
 //! line and the rule; docs/adr/0001-one-package.md says why.
 
-#![expect(clippy::tests_outside_test_module, reason = "this whole file is a test")]
+#![cfg(test)]
 
 #[path = "layers/source.rs"]
 mod source;
