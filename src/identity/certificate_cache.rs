@@ -56,3 +56,41 @@ impl Weighter<Box<str>, Leaf> for Bytes {
         bytes.into_iter().filter_map(|bytes| u64::try_from(bytes).ok()).fold(0, u64::saturating_add)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::identity::fixtures::HOUR;
+    use crate::identity::fixtures::NOW;
+    use crate::identity::fixtures::certificate;
+
+    use super::*;
+
+    #[test]
+    fn only_certificates_that_were_valid_are_kept() {
+        let text = certificate("spiffe://td/a", |_| {});
+        let mut cache = CertificateCache::new();
+        assert!(cache.read("rubbish", NOW).is_err());
+        assert!(cache.read(&text, NOW.plus_seconds(HOUR + 1)).is_err());
+        assert_eq!(cache.0.len(), 0);
+        let first = cache.read(&text, NOW);
+        assert_eq!(cache.0.len(), 1);
+        assert_eq!(cache.read(&text, NOW), first);
+        assert_eq!(cache.0.len(), 1);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let text = certificate("spiffe://td/a", |_| {});
+        let mut cache = CertificateCache::new();
+        // PEM may break its lines anywhere, so one certificate has as many texts as it has places.
+        let (head, body) = text.split_at(text.find("MII").unwrap());
+        let lines = usize::try_from(CAPACITY_BYTES).unwrap() / text.len();
+        for place in 0..2 * lines {
+            let (left, right) = body.split_at(3 + place % 60);
+            let breaks = "%0A".repeat(1 + place / 60);
+            cache.read(&format!("{head}{left}{breaks}{right}"), NOW).unwrap();
+        }
+        assert!(cache.0.len() > lines / 4, "{cache:?}");
+        assert!(cache.0.weight() <= CAPACITY_BYTES, "{cache:?}");
+    }
+}
