@@ -63,7 +63,8 @@ fmt: ## Format the code
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
 
 .PHONY: doc
-doc: ## The API's documentation, private items too, with warnings as errors
+doc: ## The API's documentation, private items too, with warnings as errors, and the links of the pages
+	python3 tools/check_links.py
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
 # The advisories' database is a git repository, which not every machine reaches: `cargo deny check advisories` by hand.
