@@ -34,8 +34,8 @@ fuzz-smoke: $(CARGO_FUZZ) ## Ten seconds of every fuzz target
 	tools/fuzz_smoke.sh $(CARGO_FUZZ)
 
 .PHONY: bench-smoke
-bench-smoke: ## Every benchmark once, unmeasured: they still run
-	$(CARGO) test --locked --bench '*'
+bench-smoke: ## Every benchmark once, unoptimised and unmeasured: they still run
+	$(CARGO) test --locked --bench '*' -- --test
 
 .PHONY: k8s-check
 k8s-check: $(VALIDATE) $(ENVOY) ## Manifests against their schemas, every Envoy and Countersign configuration against its program
@@ -63,7 +63,8 @@ fmt: ## Format the code
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
 
 .PHONY: doc
-doc: ## The API's documentation, private items too, with warnings as errors
+doc: ## The API's documentation, private items too, with warnings as errors, and the links of the pages
+	python3 tools/check_links.py
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
 # The advisories' database is a git repository, which not every machine reaches: `cargo deny check advisories` by hand.
@@ -83,11 +84,11 @@ gen-check: ## Whether they are as they would be made now
 
 .PHONY: bench
 bench: ## Criterion: each stage, and the whole check
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench stages
 
 .PHONY: bench-server
-bench-server: $(GHZ) ## CPU per check of the whole server, over that of a server that does nothing
-	python3 tools/bench_server.py
+bench-server: ## CPU per check of the whole server, over that of a server that does nothing
+	$(CARGO) bench --locked --bench server
 
 ##@ Tools
 

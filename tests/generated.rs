@@ -22,7 +22,7 @@ const INCLUDES: [&str; 4] = ["data-plane-api", "googleapis", "protoc-gen-validat
 
 #[test]
 fn the_descriptor_set_is_current() {
-    check("proto/ext_authz.binpb", &descriptor_set());
+    check("proto/envoy.binpb", &descriptor_set());
 }
 
 #[test]

@@ -78,7 +78,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> Result<()> {
     match Cli::parse().command {
-        Command::Certs { dir } => certs::write_all(&dir),
+        Command::Certs { dir } => certs::write_all(&dir).map(drop),
         Command::Issuer { dir, listen } => {
             let issuer = Issuer::start(&dir, listen).await?;
             announce(&json!({"peer": "issuer", "url": issuer.url()}))?;

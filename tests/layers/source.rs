@@ -30,12 +30,7 @@ impl Source {
     /// Reads `text` as the file at `path`.
     pub(crate) fn new(path: &str, text: &str) -> Self {
         let mut region = TestRegion::default();
-        let in_test_file = path.ends_with("/tests.rs") || path.contains("/tests/");
-        let mut line = |(code, number): (&str, usize)| Line {
-            number,
-            code: code.to_owned(),
-            test: region.holds(code) || in_test_file,
-        };
+        let mut line = |(code, number): (&str, usize)| Line { number, code: code.to_owned(), test: region.holds(code) };
         let lines = mask(text).lines().zip(1..).map(&mut line).collect();
         Self { path: path.to_owned(), text: text.to_owned(), lines }
     }
@@ -47,6 +42,23 @@ impl Source {
         };
         if name == "lib" || name == "main" { Vec::new() } else { name.split('/').collect() }
     }
+
+    /// The module paths of the files that this one declares for tests only.
+    fn test_modules(&self) -> impl Iterator<Item = Vec<&str>> {
+        let declared = self.lines.iter().filter(|line| line.test).filter_map(|line| {
+            let (_, module) = line.code.split_once("mod ")?;
+            module.trim_end().strip_suffix(';')
+        });
+        declared.map(|name| [self.module(), vec![name]].concat())
+    }
+}
+
+/// Marks the files that are modules of tests only, as `#[cfg(test)] mod fixtures;` makes them.
+pub(crate) fn mark_test_files(sources: &mut [Source]) {
+    let declared = sources.iter().flat_map(Source::test_modules);
+    let files: Vec<String> = declared.map(|module| format!("src/{}.rs", module.join("/"))).collect();
+    let test_lines = sources.iter_mut().filter(|source| files.contains(&source.path)).flat_map(|s| &mut s.lines);
+    test_lines.for_each(|line| line.test = true);
 }
 
 /// Every `.rs` file below `root/folder`, in order; none where there is no such folder.
@@ -102,7 +114,7 @@ impl TestRegion {
     }
 }
 
-/// The text with every comment and literal replaced by spaces; line breaks stay.
+/// The text with every comment and literal replaced by spaces; line breaks stay, and the quote that opens a string.
 fn mask(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
@@ -113,7 +125,9 @@ fn mask(text: &str) -> String {
         }
         let (skipped, after) = rest.split_at(hidden.max(first.len_utf8()));
         if hidden > 0 {
-            masked.extend(skipped.chars().map(|c| if c == '\n' { c } else { ' ' }));
+            let opens_string = skipped.starts_with('"');
+            let stays = |(at, c): &(usize, char)| *c == '\n' || (*at == 0 && opens_string);
+            masked.extend(skipped.char_indices().map(|found| if stays(&found) { found.1 } else { ' ' }));
         }
         rest = after;
     }

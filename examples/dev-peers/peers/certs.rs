@@ -144,7 +144,7 @@ impl Authority {
     }
 }
 
-/// Fills `dir` with all that the demo needs:
+/// Fills `dir` with all that the demo and the tests need, and gives back the mesh's authority, to sign more:
 ///
 /// | file | what |
 /// |---|---|
@@ -159,7 +159,7 @@ impl Authority {
 ///
 /// # Errors
 /// When a certificate cannot be made or a file not be written.
-pub(crate) fn write_all(dir: &Path) -> Result<()> {
+pub(crate) fn write_all(dir: &Path) -> Result<Authority> {
     let (mesh, rogue, web) = (Authority::new("mesh")?, Authority::new("rogue")?, Authority::new("web")?);
     for (name, authority) in [("mesh-ca", &mesh), ("rogue-ca", &rogue), ("web-ca", &web)] {
         write_private(&dir.join(format!("{name}.pem")), &authority.pem())?;
@@ -174,7 +174,8 @@ pub(crate) fn write_all(dir: &Path) -> Result<()> {
     ] {
         authority.issue(&leaf)?.write(dir, name)?;
     }
-    SigningKey::generate()?.write(dir)
+    SigningKey::generate()?.write(dir)?;
+    Ok(mesh)
 }
 
 impl Keyed {

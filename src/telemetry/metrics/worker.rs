@@ -75,8 +75,25 @@ pub enum Answer {
     Cancelled,
 }
 
-/// The reason label of a check that was given up.
-const CANCELLED: &str = "cancelled";
+impl Answer {
+    /// The decision, as the log and the metrics name it.
+    pub const fn decision(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny(_) => "deny",
+            Self::Cancelled => "none",
+        }
+    }
+
+    /// The reason, as the log and the metrics name it.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Allow => ALLOWED,
+            Self::Deny(reason) => reason.name(),
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
 
 /// Counts the checks of one worker: no lock, no allocation, no sharing.
 #[derive(Debug, Clone)]
@@ -164,16 +181,16 @@ impl Collector for Workers {
 
 /// Every series there can be, also those at zero: a rate over a counter that appears with its first event misses it.
 fn encode_checks(workers: &[Arc<Counts>], mut family: MetricEncoder<'_>) -> Result<(), fmt::Error> {
-    let mut encode = |decision, reason, count: u64| {
-        let labels = [("decision", decision), ("reason", reason)];
+    let mut encode = |answer: Answer, count: u64| {
+        let labels = [("decision", answer.decision()), ("reason", answer.reason())];
         family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)
     };
-    encode("allow", ALLOWED, total(workers.iter().map(|counts| &counts.allowed)))?;
+    encode(Answer::Allow, total(workers.iter().map(|counts| &counts.allowed)))?;
     for reason in Reason::ALL {
-        let count = total(workers.iter().filter_map(|counts| counts.denied.get(reason.index())));
-        encode("deny", reason.name(), count)?;
+        let counters = workers.iter().filter_map(|counts| counts.denied.get(reason.index()));
+        encode(Answer::Deny(*reason), total(counters))?;
     }
-    encode("none", CANCELLED, total(workers.iter().map(|counts| &counts.cancelled)))
+    encode(Answer::Cancelled, total(workers.iter().map(|counts| &counts.cancelled)))
 }
 
 fn total<'a>(counters: impl Iterator<Item = &'a AtomicU64>) -> u64 {
