@@ -1,1 +1,2 @@
-//! To come.
+//! The configuration.
+pub mod yaml;
