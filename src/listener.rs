@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Where checks are answered, and within which limits.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Addresses of the ext_authz service.
+    /// Addresses of the `ext_authz` service.
     pub checks: Vec<Address>,
     /// Whether gRPC reflection is served.
     pub reflection: bool,

@@ -35,3 +35,12 @@ pub enum BuiltinErrors {
     /// The expression is undefined, as in OPA.
     Undefined,
 }
+
+/// Which of the two modes a policy's result is read in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compatibility {
+    /// Everything is checked that may leave.
+    Strict,
+    /// OPA-Envoy's reading, except that what HTTP does not allow never leaves.
+    OpaEnvoy,
+}

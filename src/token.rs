@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use jsonwebtoken::Algorithm;
-
 /// All issuers.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -56,4 +54,29 @@ pub enum KeySource {
         /// Certificate authorities to trust instead of the system's.
         ca_file: Option<PathBuf>,
     },
+}
+
+/// A signature algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// `EdDSA` on Ed25519.
+    EdDsa,
+}
+
+impl Algorithm {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Rs256, Self::Es256, Self::EdDsa];
+
+    /// The registered name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
 }

@@ -16,7 +16,7 @@ use saphyr_parser::Tag;
 use crate::problem::Problem;
 
 /// The longest text read. Policies and keys have files of their own, so real configurations have some kilobytes.
-pub const MAX_BYTES: usize = 1 << 20;
+pub(crate) const MAX_BYTES: usize = 1 << 20;
 /// The most values in one document. A hundred issuers with everything set have two thousand.
 const MAX_NODES: usize = 10_000;
 /// The deepest nesting. The format needs five; the rest is for the values of required claims.
@@ -24,16 +24,16 @@ const MAX_DEPTH: usize = 16;
 
 /// A value and its line.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
+pub(crate) struct Node {
     /// Line of its first character, counted from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The value.
-    pub value: Value,
+    pub(crate) value: Value,
 }
 
 /// A value, its scalars not interpreted.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     /// Nothing, `~` or `null`.
     Null,
     /// Anything else that is no list and no map.
@@ -51,25 +51,41 @@ pub enum Value {
 
 /// A key and its value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The key.
-    pub key: String,
+    pub(crate) key: String,
     /// The key's line.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The value.
-    pub node: Node,
+    pub(crate) node: Node,
 }
 
 impl Node {
     /// An empty document, as if at line 1.
-    pub const fn empty() -> Self {
+    pub(crate) const fn empty() -> Self {
         Self { line: 1, value: Value::Null }
+    }
+
+    /// The entries of a map; none of anything else.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        if let Value::Map(entries) = &self.value { entries } else { &[] }
+    }
+
+    /// What stands under a key, or at an index counted from 0, and the line where that begins.
+    pub(crate) fn step(&self, step: &str) -> Option<(usize, &Self)> {
+        match &self.value {
+            Value::Map(entries) => {
+                entries.iter().find(|entry| entry.key == step).map(|entry| (entry.line, &entry.node))
+            }
+            Value::List(items) => items.get(step.parse::<usize>().ok()?).map(|item| (item.line, item)),
+            Value::Null | Value::Scalar { .. } => None,
+        }
     }
 }
 
 impl Value {
     /// What a person calls it.
-    pub const fn kind(&self) -> &'static str {
+    pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
             Self::Scalar { .. } => "a single value",
@@ -81,7 +97,7 @@ impl Value {
 
 /// Reads one YAML document. Problems that leave a tree to look at (a key given twice, an alias) come with that tree, so
 /// that whatever else is wrong can be told at once.
-pub fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
+pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
     let mut builder = Builder::default();
     if text.len() > MAX_BYTES {
         return (None, vec![Problem::error("", format!("is longer than {MAX_BYTES} bytes"))]);
@@ -211,10 +227,10 @@ impl Builder {
         let mut path = String::new();
         for open in &self.open {
             match open {
-                Open::List { items, .. } => path.push_str(&format!("[{}]", items.len())),
+                Open::List { items, .. } => path = format!("{path}[{}]", items.len()),
                 Open::Map { key: None, .. } => {}
-                Open::Map { key: Some((key, _)), .. } if path.is_empty() => path.push_str(key),
-                Open::Map { key: Some((key, _)), .. } => path.push_str(&format!(".{key}")),
+                Open::Map { key: Some((key, _)), .. } if path.is_empty() => path.clone_from(key),
+                Open::Map { key: Some((key, _)), .. } => path = format!("{path}.{key}"),
             }
         }
         path
