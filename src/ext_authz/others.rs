@@ -4,7 +4,7 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use super::proto_json::DESCRIPTORS;
+use super::proto_json;
 
 /// The name under which the proxy may ask for the health of this service alone.
 const SERVICE: &str = "envoy.service.auth.v3.Authorization";
@@ -35,7 +35,7 @@ impl OtherServices {
         let mut routes = Routes::new(health);
         if reflection {
             let service = tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(DESCRIPTORS)
+                .register_encoded_file_descriptor_set(proto_json::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
                 .with_service_name(SERVICE)
                 .build_v1()?;

@@ -54,6 +54,17 @@ pub fn check_request_to_wire(json: &str) -> Result<Vec<u8>, ProtoJsonError> {
     check_request_value_to_wire(json)
 }
 
+/// The bytes of each `CheckRequest` in a text: one document, or one after the other.
+///
+/// # Errors
+/// [`ProtoJsonError`] of the first that is at fault.
+pub fn check_requests_to_wire(text: &str) -> Result<Vec<Vec<u8>>, ProtoJsonError> {
+    serde_json::Deserializer::from_str(text)
+        .into_iter()
+        .map(|json| check_request_value_to_wire(json.map_err(ProtoJsonError::Json)?))
+        .collect()
+}
+
 /// The bytes of a `CheckRequest` from its protobuf JSON as a value.
 ///
 /// # Errors

@@ -32,8 +32,7 @@ use crate::decision_log::Recorder;
 use crate::policy;
 use crate::telemetry::TraceContext;
 use crate::token::IssuerIndex;
-use crate::token::RefreshHandle;
-use crate::token::RefreshOutcome;
+use crate::token::refresh::RefreshHandle;
 
 /// A revision on its way to one worker.
 #[derive(Debug)]
@@ -150,8 +149,7 @@ impl Worker {
         let refresh = self.state.borrow().as_ref().map(|state| state.refresh.clone());
         let Some((refresh, until)) = refresh.zip(until) else { return Reason::TokenKeysUnavailable };
         match timeout_at(until, refresh.refresh(issuer)).await {
-            Ok(RefreshOutcome::Refreshed | RefreshOutcome::CoolingDown { last_failed: false }) => Reason::TokenKeyUnknown,
-            Ok(RefreshOutcome::Failed | RefreshOutcome::CoolingDown { last_failed: true }) => Reason::TokenKeysUnavailable,
+            Ok(outcome) => outcome.denial().reason,
             Err(_out_of_time) => Reason::TokenKeysUnavailable,
         }
     }
