@@ -35,6 +35,7 @@ pub mod clock;
 pub mod decision;
 pub mod facts;
 pub mod problem;
+pub mod route;
 pub mod secret;
 pub mod spiffe_id;
 pub mod telemetry;

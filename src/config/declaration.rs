@@ -1,0 +1,194 @@
+//! The format: every key, how it is read, and what it is by default. What each is for says [`crate::config::about`].
+
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+
+use tracing::level_filters::LevelFilter;
+
+use crate::admin;
+use crate::config::Settings;
+use crate::config::Telemetry;
+use crate::config::checks;
+use crate::config::format::boolean;
+use crate::config::format::choice;
+use crate::config::format::claims::Claims;
+use crate::config::format::duration::duration;
+use crate::config::format::files::file;
+use crate::config::format::files::file_or_folder;
+use crate::config::format::integer;
+use crate::config::format::list;
+use crate::config::format::network::address;
+use crate::config::format::network::https_url;
+use crate::config::format::network::issuer;
+use crate::config::format::network::socket;
+use crate::config::format::some;
+use crate::config::format::text;
+use crate::config::limits;
+use crate::config::walk::Section;
+use crate::config::words;
+use crate::config::words::Xfcc;
+use crate::decision_log;
+use crate::identity;
+use crate::identity::XfccMode;
+use crate::input;
+use crate::listener;
+use crate::policy;
+use crate::policy::BuiltinErrors;
+use crate::policy::Compatibility;
+use crate::policy::RegoVersion;
+use crate::route;
+use crate::route::Requirement;
+use crate::route::TokenMode;
+use crate::token;
+use crate::token::IssuerConfig;
+use crate::token::KeySource;
+
+/// The whole document.
+pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
+    let mode = root.get("compatibility", choice(words::COMPATIBILITY, Compatibility::Strict), "strict");
+    let listeners = root.section("listeners", listeners);
+    let admin = root.section("admin", admin);
+    let caller = root.section("caller", |section| caller(section, mode));
+    let issuers = root.sections("issuers", one_issuer);
+    let (policy, input) = root.section("policy", |section| (policy(section, mode), input(section, mode)));
+    let routes = root.section("routes", |section| routes(section, mode, &policy));
+    let decision_log = root.section("decision_log", decision_log);
+    let telemetry = root.section("telemetry", telemetry);
+    let token = token::Config { issuers };
+    let settings = Settings {
+        compatibility: mode,
+        listeners,
+        admin,
+        caller,
+        token,
+        input,
+        policy,
+        routes,
+        decision_log,
+        telemetry,
+    };
+    checks::across_sections(root, &settings);
+    settings
+}
+
+fn listeners(section: &mut Section<'_>) -> listener::Config {
+    let config = listener::Config {
+        checks: section.get("checks", some(address()), "['127.0.0.1:9191']"),
+        reflection: section.get("reflection", boolean(), "false"),
+        workers: workers(section),
+        max_message_bytes: section.get("max_message_bytes", integer(limits::MESSAGE_BYTES), "16777216"),
+        max_connections: section.get("max_connections", integer(limits::CONNECTIONS), "1024"),
+        max_concurrent_streams: section.get("max_concurrent_streams", integer(limits::STREAMS), "1024"),
+        max_connection_age: section.get("max_connection_age", duration(limits::CONNECTION_AGE), "30m"),
+        drain_delay: section.get("drain_delay", duration(limits::DRAIN_DELAY), "5s"),
+    };
+    let accepted = section.get("insecure_plaintext_beyond_loopback", boolean(), "false");
+    checks::plaintext(section, &config.checks, accepted);
+    config
+}
+
+fn workers(section: &mut Section<'_>) -> NonZeroUsize {
+    let written = section.optional("workers", integer(limits::WORKERS), "as many as there are cores");
+    written.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn admin(section: &mut Section<'_>) -> admin::Config {
+    admin::Config {
+        probes: section.get("probes", socket(), "0.0.0.0:8282"),
+        private: section.get("private", socket(), "127.0.0.1:8283"),
+    }
+}
+
+fn caller(section: &mut Section<'_>, mode: Compatibility) -> identity::Config {
+    let principal = section.get("principal", boolean(), pick(mode, "true", "false"));
+    let certificate = section.get("certificate", boolean(), pick(mode, "true", "false"));
+    let xfcc = section.get("xfcc", choice(words::XFCC, Xfcc::Off), "off");
+    let by = section.optional("xfcc_by", text("SPIFFE ID").checked(checks::spiffe_id), "`By` may be anything");
+    checks::xfcc(section, xfcc, by.as_deref(), principal || certificate);
+    let xfcc = match xfcc {
+        Xfcc::Off => XfccMode::Off,
+        Xfcc::SanitizeSet => XfccMode::SanitizeSet,
+        Xfcc::AppendForward => XfccMode::AppendForward { by },
+    };
+    identity::Config { principal, certificate, xfcc }
+}
+
+fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
+    let config = IssuerConfig {
+        issuer: section.required("issuer", issuer()),
+        keys: section.section("keys", keys),
+        algorithms: section.required("algorithms", some(words::algorithm())),
+        audiences: section.required("audiences", some(text("audience"))),
+        required_claims: section.get("required_claims", Claims, "{}"),
+        token_types: section.optional("token_types", some(text("type")), "JWT, at+jwt or none").unwrap_or_default(),
+        leeway: section.get("leeway", duration(limits::LEEWAY), "30s"),
+        refresh_interval: section.get("refresh_interval", duration(limits::REFRESH_INTERVAL), "5m"),
+        refresh_cooldown: section.get("refresh_cooldown", duration(limits::REFRESH_COOLDOWN), "10s"),
+        max_stale: section.get("max_stale", duration(limits::MAX_STALE), "24h"),
+        optional: section.get("optional", boolean(), "false"),
+    };
+    checks::issuer_times(section, &config);
+    config
+}
+
+fn keys(section: &mut Section<'_>) -> KeySource {
+    let file_path = section.optional("file", file("JWKS file"), "another source is given");
+    let url = section.optional("url", https_url(), "another source is given");
+    let discovery = section.get("discovery", boolean(), "false");
+    let ca_file = section.optional("ca_file", file("PEM file"), "the system's authorities are trusted");
+    checks::one_key_source(section, [file_path.is_some(), url.is_some(), discovery], ca_file.is_some());
+    match (file_path, url) {
+        (Some(path), _) => KeySource::File(path),
+        (None, Some(url)) => KeySource::Url { url, ca_file },
+        (None, None) => KeySource::Discovery { ca_file },
+    }
+}
+
+fn policy(section: &mut Section<'_>, mode: Compatibility) -> policy::Config {
+    let errors = pick(mode, "deny", "undefined");
+    policy::Config {
+        paths: section.required("paths", some(file_or_folder())),
+        entry_point: section.get("path", text("rule as slash path").checked(checks::entry_point), "envoy/authz/allow"),
+        rego_version: section.get("rego_version", choice(words::REGO_VERSION, RegoVersion::V1), "v1"),
+        builtin_errors: section.get("builtin_errors", choice(words::BUILTIN_ERRORS, BuiltinErrors::Deny), errors),
+        time_limit: section.get("time_limit", duration(limits::TIME_LIMIT), "20ms"),
+    }
+}
+
+fn input(section: &mut Section<'_>, mode: Compatibility) -> input::Config {
+    input::Config { normalise: mode == Compatibility::Strict, parse_body: section.get("parse_body", boolean(), "true") }
+}
+
+fn routes(section: &mut Section<'_>, mode: Compatibility, policy: &policy::Config) -> route::Defaults {
+    let caller = choice(Requirement::NAMES, Requirement::Required);
+    let token = choice(TokenMode::NAMES, TokenMode::Required);
+    let prefix = text("header name's beginning").checked(checks::owned_prefix);
+    route::Defaults {
+        caller: section.get("caller", caller, pick(mode, "required", "optional")),
+        token: section.get("token", token, pick(mode, "required", "off")),
+        path: policy.entry_point.clone(),
+        owned_header_prefix: section.get("owned_header_prefix", prefix, "x-countersign-"),
+        reason_in_body: section.get("reason_in_body", boolean(), "false"),
+    }
+}
+
+fn decision_log(section: &mut Section<'_>) -> decision_log::Config {
+    decision_log::Config {
+        enabled: section.get("enabled", boolean(), "true"),
+        include_input: section.get("include_input", boolean(), "false"),
+        mask: section.get("mask", list(text("JSON pointer").checked(checks::json_pointer)), "[]"),
+        queue: section.get("queue", integer(limits::LOG_QUEUE), "8192"),
+    }
+}
+
+fn telemetry(section: &mut Section<'_>) -> Telemetry {
+    Telemetry { log_level: section.get("log_level", choice(words::LOG_LEVEL, LevelFilter::INFO), "info") }
+}
+
+/// A default that depends on the mode.
+const fn pick(mode: Compatibility, strict: &'static str, opa_envoy: &'static str) -> &'static str {
+    match mode {
+        Compatibility::Strict => strict,
+        Compatibility::OpaEnvoy => opa_envoy,
+    }
+}

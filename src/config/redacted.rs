@@ -1,0 +1,170 @@
+//! The settings in the configuration's own format: what `/config` shows, and what a configuration can be made of again.
+//!
+//! Every struct is taken apart whole, so that a new field that is not shown does not compile.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+use serde_json::json;
+
+use crate::admin;
+use crate::config::Settings;
+use crate::config::Telemetry;
+use crate::config::checks;
+use crate::config::format::duration;
+use crate::config::format::network;
+use crate::config::words;
+use crate::config::words::Xfcc;
+use crate::config::words::word;
+use crate::decision_log;
+use crate::identity;
+use crate::identity::XfccMode;
+use crate::input;
+use crate::listener;
+use crate::policy;
+use crate::route;
+use crate::route::Requirement;
+use crate::route::TokenMode;
+use crate::token;
+use crate::token::Algorithm;
+use crate::token::IssuerConfig;
+use crate::token::KeySource;
+
+pub(crate) fn settings(settings: &Settings) -> Json {
+    let Settings { compatibility, listeners, admin, caller, token, input, policy, routes, decision_log, telemetry } =
+        settings;
+    let token::Config { issuers } = token;
+    let Telemetry { log_level } = telemetry;
+    json!({
+        "compatibility": word(words::COMPATIBILITY, compatibility),
+        "listeners": show_listeners(listeners),
+        "admin": show_admin(admin),
+        "caller": show_caller(caller),
+        "issuers": issuers.iter().map(show_issuer).collect::<Vec<_>>(),
+        "policy": show_policy(policy, input),
+        "routes": show_routes(routes),
+        "decision_log": show_decision_log(decision_log),
+        "telemetry": {"log_level": word(words::LOG_LEVEL, log_level)},
+    })
+}
+
+fn show_listeners(config: &listener::Config) -> Json {
+    let listener::Config {
+        checks,
+        reflection,
+        workers,
+        max_message_bytes,
+        max_connections,
+        max_concurrent_streams,
+        max_connection_age,
+        drain_delay,
+    } = config;
+    json!({
+        "checks": checks.iter().map(network::print).collect::<Vec<_>>(),
+        // It was set, or the settings would not be there.
+        "insecure_plaintext_beyond_loopback": checks.iter().any(checks::is_beyond_loopback),
+        "reflection": reflection,
+        "workers": workers,
+        "max_message_bytes": max_message_bytes,
+        "max_connections": max_connections,
+        "max_concurrent_streams": max_concurrent_streams,
+        "max_connection_age": duration::print(*max_connection_age),
+        "drain_delay": duration::print(*drain_delay),
+    })
+}
+
+fn show_admin(config: &admin::Config) -> Json {
+    let admin::Config { probes, private } = config;
+    json!({"probes": probes, "private": private})
+}
+
+fn show_caller(config: &identity::Config) -> Json {
+    let identity::Config { principal, certificate, xfcc } = config;
+    let (xfcc, by) = match xfcc {
+        XfccMode::Off => (Xfcc::Off, None),
+        XfccMode::SanitizeSet => (Xfcc::SanitizeSet, None),
+        XfccMode::AppendForward { by } => (Xfcc::AppendForward, by.as_ref()),
+    };
+    let xfcc = word(words::XFCC, &xfcc);
+    without_nulls(json!({"principal": principal, "certificate": certificate, "xfcc": xfcc, "xfcc_by": by}))
+}
+
+fn show_issuer(config: &IssuerConfig) -> Json {
+    let IssuerConfig {
+        issuer,
+        keys,
+        algorithms,
+        audiences,
+        required_claims,
+        token_types,
+        leeway,
+        refresh_interval,
+        refresh_cooldown,
+        max_stale,
+        optional,
+    } = config;
+    without_nulls(json!({
+        "issuer": issuer,
+        "keys": show_keys(keys),
+        "algorithms": algorithms.iter().copied().map(Algorithm::name).collect::<Vec<_>>(),
+        "audiences": audiences,
+        "required_claims": required_claims.iter().cloned().collect::<BTreeMap<_, _>>(),
+        "token_types": Some(token_types).filter(|types| !types.is_empty()),
+        "leeway": duration::print(*leeway),
+        "refresh_interval": duration::print(*refresh_interval),
+        "refresh_cooldown": duration::print(*refresh_cooldown),
+        "max_stale": duration::print(*max_stale),
+        "optional": optional,
+    }))
+}
+
+fn show_keys(keys: &KeySource) -> Json {
+    without_nulls(match keys {
+        KeySource::File(path) => json!({"file": path}),
+        KeySource::Url { url, ca_file } => json!({"url": without_query(url), "ca_file": ca_file}),
+        KeySource::Discovery { ca_file } => json!({"discovery": true, "ca_file": ca_file}),
+    })
+}
+
+fn show_policy(config: &policy::Config, input: &input::Config) -> Json {
+    let policy::Config { paths, entry_point, rego_version, builtin_errors, time_limit } = config;
+    // `normalise` follows from the mode.
+    let input::Config { normalise: _, parse_body } = input;
+    json!({
+        "paths": paths,
+        "path": entry_point,
+        "rego_version": word(words::REGO_VERSION, rego_version),
+        "builtin_errors": word(words::BUILTIN_ERRORS, builtin_errors),
+        "time_limit": duration::print(*time_limit),
+        "parse_body": parse_body,
+    })
+}
+
+fn show_routes(defaults: &route::Defaults) -> Json {
+    // The path is the policy's.
+    let route::Defaults { caller, token, path: _, owned_header_prefix, reason_in_body } = defaults;
+    json!({
+        "caller": word(Requirement::NAMES, caller),
+        "token": word(TokenMode::NAMES, token),
+        "owned_header_prefix": owned_header_prefix,
+        "reason_in_body": reason_in_body,
+    })
+}
+
+fn show_decision_log(config: &decision_log::Config) -> Json {
+    let decision_log::Config { enabled, include_input, mask, queue } = config;
+    json!({"enabled": enabled, "include_input": include_input, "mask": mask, "queue": queue})
+}
+
+/// An address without what may be a secret in it.
+fn without_query(url: &str) -> String {
+    url.split_once('?').map_or_else(|| url.to_owned(), |(address, _)| format!("{address}?[redacted]"))
+}
+
+/// Keys that were not set are not shown.
+fn without_nulls(mut shown: Json) -> Json {
+    if let Json::Object(members) = &mut shown {
+        members.retain(|_, value| !value.is_null());
+    }
+    shown
+}

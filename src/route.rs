@@ -1,0 +1,207 @@
+//! What a route asks for: the configured defaults, and the route's own words in its `context_extensions`.
+//!
+//! The extensions come from the proxy's configuration, not from a client. A word that is not understood is a denial all
+//! the same: a misspelt `countersign.token` must not leave a route with less than its author meant.
+
+use thiserror::Error;
+
+use crate::decision::Denial;
+use crate::decision::Reason;
+use crate::facts::Attributes;
+
+/// Whether a route needs something that can be proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requirement {
+    /// Without it the request is denied.
+    Required,
+    /// Without it the policy sees null; present and bad is denied all the same.
+    Optional,
+}
+
+/// What becomes of a user's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenMode {
+    /// Without a token the request is denied.
+    Required,
+    /// Without a token the policy sees null; a bad one is denied all the same.
+    Optional,
+    /// Tokens are not looked at, and the policy sees null.
+    Off,
+}
+
+/// What holds for every route that does not say otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defaults {
+    /// Whether the calling workload must be proven.
+    pub caller: Requirement,
+    /// What becomes of the user's token.
+    pub token: TokenMode,
+    /// The rule asked, as `envoy/authz/allow`.
+    pub path: String,
+    /// How the headers begin that only Countersign may set, in lower case.
+    pub owned_header_prefix: String,
+    /// Whether a denial's body tells the client the reason.
+    pub reason_in_body: bool,
+}
+
+/// What holds for one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route<'a> {
+    /// Whether the calling workload must be proven.
+    pub caller: Requirement,
+    /// What becomes of the user's token.
+    pub token: TokenMode,
+    /// The rule asked.
+    pub path: &'a str,
+}
+
+/// Why a text is no entry point of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PathFault {
+    /// More than [`MAX_PATH_BYTES`].
+    #[error("is longer than 256 bytes")]
+    TooLong,
+    /// Empty, or a slash at an end or beside another.
+    #[error("has an empty segment")]
+    EmptySegment,
+    /// Something else than letters, digits, dash and underscore.
+    #[error("has a character other than letters, digits, dash, underscore and slash")]
+    Character,
+}
+
+/// The longest entry point. Real ones have some tens of bytes; the bound keeps them fit for a log line.
+pub const MAX_PATH_BYTES: usize = 256;
+/// How much of an unknown word is shown in the log.
+const SHOWN_CHARS: usize = 64;
+/// Extensions that begin like this are ours, however they go on: `countersign_token` is a mistake, not somebody else's.
+const OURS: &str = "countersign";
+
+impl Requirement {
+    /// Every value with its name in configurations.
+    pub const NAMES: &'static [(&'static str, Self)] = &[("required", Self::Required), ("optional", Self::Optional)];
+}
+
+impl TokenMode {
+    /// Every value with its name in configurations.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("required", Self::Required), ("optional", Self::Optional), ("off", Self::Off)];
+}
+
+impl Defaults {
+    /// What holds for a request: its route's words, and these defaults where it has none.
+    ///
+    /// # Errors
+    /// [`Reason::ServerRouteInvalid`] for an unknown `countersign.` key or value.
+    pub fn route<'a>(&'a self, attributes: &'a Attributes) -> Result<Route<'a>, Denial> {
+        let mut route = Route { caller: self.caller, token: self.token, path: &self.path };
+        for (key, value) in attributes.context_extensions.iter().filter(|(key, _)| is_ours(key)) {
+            let bad_value = || invalid(&format!("unknown value of {key}"), value);
+            match key.as_str() {
+                "countersign.caller" => route.caller = named(Requirement::NAMES, value).ok_or_else(bad_value)?,
+                "countersign.token" => route.token = named(TokenMode::NAMES, value).ok_or_else(bad_value)?,
+                "countersign.path" => {
+                    check_path(value).map_err(|_fault| bad_value())?;
+                    route.path = value;
+                }
+                _ => return Err(invalid("unknown key", key)),
+            }
+        }
+        Ok(route)
+    }
+}
+
+/// Checks that a text can be an entry point: names with slashes between them.
+///
+/// # Errors
+/// [`PathFault`], naming the first rule broken.
+pub fn check_path(path: &str) -> Result<(), PathFault> {
+    if path.len() > MAX_PATH_BYTES {
+        return Err(PathFault::TooLong);
+    }
+    if path.split('/').any(str::is_empty) {
+        return Err(PathFault::EmptySegment);
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/');
+    if path.bytes().all(allowed) { Ok(()) } else { Err(PathFault::Character) }
+}
+
+fn is_ours(key: &str) -> bool {
+    key.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS))
+}
+
+fn named<T: Copy>(names: &[(&str, T)], name: &str) -> Option<T> {
+    names.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+}
+
+fn invalid(what: &str, word: &str) -> Denial {
+    let shown: String = word.escape_debug().take(SHOWN_CHARS).collect();
+    Denial::new(Reason::ServerRouteInvalid, format!("context_extensions: {what}: `{shown}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults() -> Defaults {
+        Defaults {
+            caller: Requirement::Required,
+            token: TokenMode::Required,
+            path: "envoy/authz/allow".to_owned(),
+            owned_header_prefix: "x-countersign-".to_owned(),
+            reason_in_body: false,
+        }
+    }
+
+    fn extensions(pairs: &[(&str, &str)]) -> Attributes {
+        let context_extensions = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Attributes { context_extensions, ..Attributes::default() }
+    }
+
+    #[test]
+    fn a_silent_route_has_the_defaults() {
+        let expected = Route { caller: Requirement::Required, token: TokenMode::Required, path: "envoy/authz/allow" };
+        let foreign = extensions(&[("team", "payments"), ("counter", "1"), ("é", "2")]);
+        for attributes in [Attributes::default(), foreign] {
+            assert_eq!(defaults().route(&attributes).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_route_says_otherwise() {
+        let attributes = extensions(&[
+            ("countersign.caller", "optional"),
+            ("countersign.token", "off"),
+            ("countersign.path", "orders/admin/allow"),
+        ]);
+        let expected = Route { caller: Requirement::Optional, token: TokenMode::Off, path: "orders/admin/allow" };
+        assert_eq!(defaults().route(&attributes).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_route_that_is_not_understood_is_denied() {
+        let long = "x/".repeat(MAX_PATH_BYTES);
+        let cases = [
+            ("countersign.tokens", "off", "unknown key: `countersign.tokens`"),
+            ("countersign.", "off", "unknown key"),
+            ("countersign", "off", "unknown key"),
+            ("countersign_token", "off", "unknown key"),
+            ("Countersign.token", "off", "unknown key"),
+            ("countersign.token", "of", "unknown value of countersign.token: `of`"),
+            ("countersign.token", "Off", "unknown value"),
+            ("countersign.token", "", "unknown value"),
+            ("countersign.caller", "off", "unknown value of countersign.caller: `off`"),
+            ("countersign.path", "", "unknown value of countersign.path"),
+            ("countersign.path", "/envoy/authz/allow", "unknown value"),
+            ("countersign.path", "envoy//allow", "unknown value"),
+            ("countersign.path", "envoy.authz.allow", "unknown value"),
+            ("countersign.path", "envoy/authz/allow\n", "unknown value of countersign.path: `envoy/authz/allow\\n`"),
+            ("countersign.path", long.as_str(), "unknown value"),
+        ];
+        for (key, value, detail) in cases {
+            let denial = defaults().route(&extensions(&[(key, value)])).unwrap_err();
+            assert_eq!(denial.reason, Reason::ServerRouteInvalid, "{key}: {value}");
+            assert!(denial.detail.contains(detail), "{key}: {value}: {}", denial.detail);
+            assert!(denial.detail.len() < 160, "{key}: {}", denial.detail);
+        }
+    }
+}
