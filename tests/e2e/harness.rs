@@ -96,7 +96,7 @@ impl Setup {
         let mut servers = Vec::new();
         for number in 0..self.servers {
             let settings = merged(base_settings(issuer.url(), &self.issuer), &self.settings);
-            servers.push(Server::start(dir.path(), number, &settings));
+            servers.push(Server::start(dir.path(), number, &settings).await);
         }
         for server in &servers {
             server.ready().await;
