@@ -24,4 +24,5 @@ mod e2e {
     mod reload;
     mod shutdown;
     mod tokens;
+    mod wire;
 }

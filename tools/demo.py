@@ -14,7 +14,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -176,16 +175,10 @@ class Demo:
         self.issuer_url = wait_for("the issuer", issuer, lambda: json.loads(issuer.first_line())["url"])
         wait_for("the upstream", upstream, (self.dir / "upstream.sock").exists)
 
-        probes, admin = free_ports(2)
-        environment = {
-            "DEMO_DIR": str(self.dir),
-            "DEMO_ISSUER": self.issuer_url,
-            "DEMO_PROBES_PORT": str(probes),
-            "DEMO_ADMIN_PORT": str(admin),
-        }
+        environment = {"DEMO_DIR": str(self.dir), "DEMO_ISSUER": self.issuer_url}
         serve = [self.programs.countersign, "serve", "-c", str(DEMO / "countersign.yaml")]
         self.countersign = self.spawn("countersign", serve, environment)
-        wait_for("Countersign", self.countersign, lambda: get(f"127.0.0.1:{probes}", "/readyz")[0] == 200)
+        wait_for("Countersign", self.countersign, lambda: get(self.probes_address(), "/readyz")[0] == 200)
 
         command = [self.programs.envoy, "-c", str(DEMO / "envoy.yaml"), "--admin-address-path", "envoy.admin"]
         command += ["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
@@ -197,6 +190,10 @@ class Demo:
         self.children.append(child)
         self.stack.callback(child.stop)
         return child
+
+    def probes_address(self):
+        listening = [line for line in self.countersign.log() if line.get("message") == "listening"]
+        return listening[0]["probes"]
 
     def envoy_ports(self):
         """Listener's name → port, once Envoy is live."""
@@ -282,9 +279,11 @@ class Child:
     def first_line(self):
         return self.out.read_text().splitlines()[0]
 
+    def log(self):
+        return json_lines(self.err)
+
     def decisions(self):
-        lines = [json.loads(line) for line in self.out.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        return [record for record in lines if "decision_id" in record]
+        return json_lines(self.out)
 
     def tail(self):
         text = self.out.read_text(errors="replace") + self.err.read_text(errors="replace")
@@ -327,21 +326,18 @@ def wait_for(what, child, condition):
     raise RuntimeError(f"{what} was not there after {START_SECONDS} s")
 
 
+def json_lines(path):
+    """The whole lines of JSON in a file that may still be written to."""
+    lines = path.read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
+
+
 def get(address, path):
     connection = http.client.HTTPConnection(address, timeout=5)
     with contextlib.closing(connection):
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read()
-
-
-def free_ports(count):
-    """Ports that nobody listens on now. They are all held until the last is found, so that they differ."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 if __name__ == "__main__":

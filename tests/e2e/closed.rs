@@ -99,7 +99,7 @@ async fn hostile_paths_and_queries_never_allow() {
         "/..;x=1/admin",
         "/a%25%32%66b",
         "/a%c0%afb",
-        &long_query(20_000),
+        &long_query(5_000),
     ] {
         never_passes(&stack, &target.chars().take(40).collect::<String>(), &Call::get(target).bearer(&token)).await;
     }

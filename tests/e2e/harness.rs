@@ -64,8 +64,8 @@ impl Default for Setup {
         Self {
             policy: ALLOW,
             data: json!({}),
-            settings: json!({}),
-            issuer: json!({}),
+            settings: Json::Null,
+            issuer: Json::Null,
             servers: 1,
             envoy: EnvoySetup::default(),
         }
@@ -96,7 +96,7 @@ impl Setup {
         let mut servers = Vec::new();
         for number in 0..self.servers {
             let settings = merged(base_settings(issuer.url(), &self.issuer), &self.settings);
-            servers.push(Server::start(dir.path(), number, &settings));
+            servers.push(Server::start(dir.path(), number, &settings).await);
         }
         for server in &servers {
             server.ready().await;
@@ -181,14 +181,19 @@ pub(super) fn tool(variable: &str) -> std::ffi::OsString {
     std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: run `make test`, which installs it"))
 }
 
-/// `over` laid on `base`: objects key by key, anything else whole.
-pub(super) fn merged(mut base: Json, over: &Json) -> Json {
-    let (Some(map), Some(changes)) = (base.as_object_mut(), over.as_object()) else { return over.clone() };
-    for (key, change) in changes {
-        let value = map.remove(key).map_or_else(|| change.clone(), |value| merged(value, change));
-        map.insert(key.clone(), value);
+/// `over` laid on `base`: objects key by key, anything else whole; null changes nothing.
+pub(super) fn merged(base: Json, over: &Json) -> Json {
+    match (base, over) {
+        (base, Json::Null) => base,
+        (Json::Object(mut base), Json::Object(over)) => {
+            for (key, over) in over {
+                let value = merged(base.remove(key).unwrap_or_default(), over);
+                base.insert(key.clone(), value);
+            }
+            Json::Object(base)
+        }
+        (_, over) => over.clone(),
     }
-    base
 }
 
 /// Writes the policy and its data as a plain folder.

@@ -11,6 +11,8 @@ use std::process::Stdio;
 use std::sync::Mutex;
 use std::thread;
 
+use serde_json::Value as Json;
+
 /// A running process, killed when dropped.
 pub(crate) struct Child {
     name: String,
@@ -55,11 +57,9 @@ impl Child {
         }
     }
 
-    /// Whole lines of its standard output.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let text = fs::read_to_string(&self.out).unwrap();
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        whole.lines().map(str::to_owned).collect()
+    /// The lines of JSON that it wrote, first those of standard output. A line that is still being written is none.
+    pub(crate) fn documents(&self) -> Vec<Json> {
+        self.output().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// What it wrote, both streams, as text for searching.

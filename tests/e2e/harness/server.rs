@@ -1,13 +1,10 @@
 //! The built program, as `countersign serve` runs it.
 
 use std::fs;
-use std::net::Ipv4Addr;
 use std::net::SocketAddr;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::process::ExitStatus;
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
@@ -44,9 +41,9 @@ impl Record {
         self.0["countersign"]["caller"]["spiffe_id"].as_str()
     }
 
-    /// The revision it was decided by.
+    /// The policy's revision that decided.
     pub(crate) fn revision(&self) -> &str {
-        self.0["countersign"]["revision"].as_str().unwrap_or_else(|| panic!("no revision: {}", self.0))
+        self.0["countersign"]["revision"]["policy"].as_str().unwrap_or_else(|| panic!("no revision: {}", self.0))
     }
 
     /// Its name.
@@ -56,20 +53,24 @@ impl Record {
 }
 
 impl Server {
-    /// Starts it with these settings, and with addresses of its own.
-    pub(crate) fn start(dir: &Path, number: usize, settings: &Json) -> Self {
-        let (checks, probes, private) = (free_address(), free_address(), free_address());
-        let addresses = json!({
-            "listeners": {"checks": [checks.to_string()]},
-            "admin": {"probes": probes.to_string(), "private": private.to_string()},
-        });
+    /// Starts it with these settings, on free ports, which it names in its log.
+    pub(crate) async fn start(dir: &Path, number: usize, settings: &Json) -> Self {
+        let free = "127.0.0.1:0";
+        let addresses = json!({"listeners": {"checks": [free]}, "admin": {"probes": free, "private": free}});
         // JSON is YAML too.
         let config = dir.join(format!("countersign-{number}.yaml"));
         fs::write(&config, merged(addresses, settings).to_string()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.args(["serve", "-c"]).arg(&config);
         let child = Child::start(&format!("countersign-{number}"), &mut command, dir);
-        Self { child, checks, probes, read: AtomicUsize::new(0) }
+        let listening = eventually("the addresses in the log", async || {
+            child.must_run();
+            child.documents().into_iter().find(|line| line["message"] == "listening")
+        })
+        .await;
+        let checks: Vec<SocketAddr> = serde_json::from_str(listening["checks"].as_str().unwrap()).unwrap();
+        let probes = listening["probes"].as_str().unwrap().parse().unwrap();
+        Self { child, checks: checks[0], probes, read: AtomicUsize::new(0) }
     }
 
     /// Where it takes checks.
@@ -117,29 +118,12 @@ impl Server {
 
     /// All records written so far.
     pub(crate) fn records(&self) -> Vec<Record> {
-        let lines = self.child.lines();
-        let documents = lines.iter().filter_map(|line| serde_json::from_str::<Json>(line).ok());
-        documents.filter(|document| document.get("decision_id").is_some()).map(Record).collect()
+        self.child.documents().into_iter().filter(|line| line.get("decision_id").is_some()).map(Record).collect()
     }
 
     /// The next record that nobody asked for yet.
     pub(crate) async fn next_record(&self) -> Record {
         let position = self.read.fetch_add(1, Ordering::Relaxed);
         eventually("the decision's record", async || self.records().into_iter().nth(position)).await
-    }
-}
-
-/// A loopback address that nobody listens on: below the range from which the system picks ports for outgoing
-/// connections, and from another start in each test process, so that it stays free until it is used.
-fn free_address() -> SocketAddr {
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    let start = std::process::id().wrapping_mul(97);
-    loop {
-        let number = start.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % 15_000;
-        let port = u16::try_from(number).unwrap().saturating_add(15_000);
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
     }
 }
