@@ -9,6 +9,8 @@ mod owned;
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::clock::UnixTime;
 use crate::decision::Decision;
 use crate::decision::Denial;
@@ -83,8 +85,8 @@ pub struct Authorizer {
 pub struct Check<'a> {
     /// What the proxy said.
     pub attributes: &'a Attributes,
-    /// The decision's id.
-    pub decision_id: &'a str,
+    /// The decision's id, from which a policy's random numbers are drawn too, so that a replay draws the same.
+    pub decision_id: Uuid,
     /// The time at which everything is judged.
     pub now: UnixTime,
     /// What to answer where a key is unknown: `None` while the edge can still wait for it.
@@ -129,9 +131,10 @@ impl Authorizer {
         }
     }
 
-    /// How often the policy engine failed and was replaced.
-    pub fn policy_panics(&self) -> u64 {
-        self.policy.panics()
+    /// Says why the policy answers as it does: an evaluation aside, for people.
+    pub fn explain(&self, entry_point: &str, facts: &Facts<'_>, decision_id: Uuid, now: UnixTime) -> policy::Explanation {
+        let output = &self.revision.rules.output;
+        self.policy.explain(&policy::Query { entry_point, facts, now, seed: decision_id.as_u128(), output })
     }
 
     /// Decides on one request. What the stages find goes into `record` as they find it, so that a denial's record says
@@ -180,7 +183,13 @@ impl Authorizer {
             user: record.user.as_deref(),
             shape: rules.shape,
         };
-        let query = policy::Query { entry_point: route.path, facts: &facts, now, output: &rules.output };
+        let query = policy::Query {
+            entry_point: route.path,
+            facts: &facts,
+            now,
+            seed: check.decision_id.as_u128(),
+            output: &rules.output,
+        };
         let decision = match self.policy.decide(&query) {
             Decision::Allow(grant) => owned::stamp(grant, &facts, check.decision_id, &rules.output)?,
             denied @ Decision::Deny(_) => denied,

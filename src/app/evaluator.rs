@@ -34,7 +34,6 @@ use crate::token::refresh::load_once;
 #[derive(Debug)]
 pub struct Evaluator {
     authorizer: Authorizer,
-    bundle: Bundle,
     options: Options,
     warnings: Vec<Problem>,
 }
@@ -67,10 +66,10 @@ impl Evaluator {
             Err(error) => return Err(vec![Problem::error("", format!("no runtime: {error}"))]),
         };
         warnings.extend(problems.into_iter().map(|problem| Problem { severity: crate::problem::Severity::Warning, ..problem }));
-        Self::with_keys(&settings, bundle, keys, warnings)
+        Self::with_keys(&settings, &bundle, keys, warnings)
     }
 
-    fn with_keys(settings: &Settings, bundle: Bundle, keys: KeySets, warnings: Vec<Problem>) -> Result<Self, Vec<Problem>> {
+    fn with_keys(settings: &Settings, bundle: &Bundle, keys: KeySets, warnings: Vec<Problem>) -> Result<Self, Vec<Problem>> {
         let instance = bundle.instance()?;
         let revision = Revision {
             number: 1,
@@ -79,7 +78,7 @@ impl Evaluator {
             keys: Arc::new(keys),
         };
         let authorizer = Authorizer::new(Arc::new(revision), instance);
-        Ok(Self { authorizer, bundle, options: settings.answer_options(), warnings })
+        Ok(Self { authorizer, options: settings.answer_options(), warnings })
     }
 
     /// What works, but rarely as meant.
@@ -118,13 +117,11 @@ impl Evaluator {
         Json::Object(answer)
     }
 
-    /// Which rules fired, found by an evaluation aside that counts what it reaches.
+    /// Which rules fired, found by an evaluation aside.
     fn rules(&self, record: &Record, now: UnixTime) -> Json {
         let Some(facts) = facts(record) else { return Json::Null };
-        match self.bundle.explain(&record.entry_point, &facts, now) {
-            Ok(fired) => fired.iter().map(|rule| json!(rule.to_string())).collect(),
-            Err(problem) => json!([problem]),
-        }
+        let explained = self.authorizer.explain(&record.entry_point, &facts, record.decision_id, now);
+        explained.rules.iter().map(|fired| json!(format!("{}:{}: {}", fired.file, fired.line, fired.rule))).collect()
     }
 }
 

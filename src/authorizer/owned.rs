@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::AsciiSet;
 use percent_encoding::CONTROLS;
 use percent_encoding::utf8_percent_encode;
+use uuid::Uuid;
 
 use crate::decision::Decision;
 use crate::decision::Denial;
@@ -12,6 +13,7 @@ use crate::decision::Grant;
 use crate::decision::HeaderField;
 use crate::decision::Reason;
 use crate::facts::Facts;
+use crate::policy::Compatibility;
 use crate::policy::OutputRules;
 
 /// What is encoded in a value: a subject is any text, a header is visible ASCII. `%` too, so that decoding is exact.
@@ -22,13 +24,16 @@ const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'"').add(b',').add
 ///
 /// # Errors
 /// A value too long for a header: refused rather than cut, since a cut subject is another subject.
-pub(super) fn stamp(mut grant: Grant, facts: &Facts<'_>, decision_id: &str, rules: &OutputRules) -> Result<Decision, Denial> {
-    let Some(prefix) = rules.owned_prefix() else { return Ok(Decision::Allow(grant)) };
+pub(super) fn stamp(mut grant: Grant, facts: &Facts<'_>, decision_id: Uuid, rules: &OutputRules) -> Result<Decision, Denial> {
+    if rules.compatibility == Compatibility::OpaEnvoy {
+        return Ok(Decision::Allow(grant));
+    }
+    let prefix = &rules.owned_prefix;
     let owned = [
         ("caller", facts.caller.map(|caller| Cow::Borrowed(caller.spiffe_id.as_str()))),
         ("user", facts.user.map(|user| encoded(&user.subject))),
         ("issuer", facts.user.map(|user| encoded(&user.issuer))),
-        ("decision-id", Some(Cow::Borrowed(decision_id))),
+        ("decision-id", Some(decision_id.to_string().into())),
     ];
     let mut set = Vec::with_capacity(owned.len());
     for (name, value) in owned {

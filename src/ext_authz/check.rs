@@ -63,7 +63,8 @@ pub fn check(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, 
         Ok(attributes) => {
             watch.lap(Stage::Decode);
             record.trace = record.trace.or_else(|| trace_of(&attributes));
-            let check = Check { attributes: &attributes, decision_id: &id, now: call.now, unknown_key: call.unknown_key };
+            let (decision_id, now, unknown_key) = (record.decision_id, call.now, call.unknown_key);
+            let check = Check { attributes: &attributes, decision_id, now, unknown_key };
             let step = catch_unwind(AssertUnwindSafe(|| authorizer.decide(&check, record, watch)));
             record.attributes = Some(attributes);
             step.unwrap_or_else(|_panic| Step::Decided(Decision::Deny(panicked())))
