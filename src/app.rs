@@ -74,6 +74,12 @@ const TRIGGERS: usize = 1;
 /// How long the decision log may take to write out what is queued at the end.
 const LOG_DRAIN: Duration = Duration::from_secs(5);
 
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
 impl Loaded {
     fn read(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Problem>> {
         let crate::config::Loaded { settings, mut warnings } = Settings::load(path, environment)?;
@@ -113,7 +119,7 @@ impl App {
     /// # Errors
     /// An address that cannot be bound, a thread that cannot be started, a policy that cannot be built.
     pub fn run(self) -> anyhow::Result<()> {
-        telemetry::log::init(self.loaded.settings.telemetry.log_level);
+        telemetry::log::init(self.loaded.settings.telemetry.log_level).context("the log")?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(CONTROL_THREADS)
             .thread_name("control")
@@ -139,7 +145,8 @@ impl App {
         let (log, writer) = start_log(&loaded.settings, &metrics)?;
         let (drain, draining) = watch::channel(false);
         let (health, others) = OtherServices::new(listen.reflection).await?;
-        let limits = Limits { max_concurrent_streams: listen.max_concurrent_streams, max_age: listen.max_connection_age };
+        let limits =
+            Limits { max_concurrent_streams: listen.max_concurrent_streams, max_age: listen.max_connection_age };
         let workers = (0..listen.workers.get())
             .map(|index| {
                 let recorder = Recorder::new(log.clone(), metrics.worker());
@@ -151,7 +158,11 @@ impl App {
         drop(log);
 
         let shown = Arc::new(ArcSwap::default());
-        let sources = admin::Sources { readiness: Arc::clone(&readiness), metrics: Arc::clone(&metrics), config: Arc::clone(&shown) };
+        let sources = admin::Sources {
+            readiness: Arc::clone(&readiness),
+            metrics: Arc::clone(&metrics),
+            config: Arc::clone(&shown),
+        };
         let ports = Ports {
             path,
             environment,
@@ -242,7 +253,8 @@ fn start_log(settings: &Settings, metrics: &Arc<Metrics>) -> anyhow::Result<LogE
     if !config.enabled {
         return Ok((None, None));
     }
-    let format = decision_log::Format::new(Uuid::new_v4(), config.include_input, config.mask.clone());
+    let mask = decision_log::Mask::parse(&config.mask).map_err(|problems| problems_error(&problems))?;
+    let format = decision_log::Format::new(Uuid::new_v4(), config.include_input, mask);
     let (sink, writer) = decision_log::sink::start(config.queue, format, io::stdout(), metrics.decision_log())
         .context("the decision log's thread")?;
     Ok((Some(sink), Some(writer)))

@@ -132,7 +132,13 @@ impl Authorizer {
     }
 
     /// Says why the policy answers as it does: an evaluation aside, for people.
-    pub fn explain(&self, entry_point: &str, facts: &Facts<'_>, decision_id: Uuid, now: UnixTime) -> policy::Explanation {
+    pub fn explain(
+        &self,
+        entry_point: &str,
+        facts: &Facts<'_>,
+        decision_id: Uuid,
+        now: UnixTime,
+    ) -> policy::Explanation {
         let output = &self.revision.rules.output;
         self.policy.explain(&policy::Query { entry_point, facts, now, seed: decision_id.as_u128(), output })
     }
@@ -145,7 +151,9 @@ impl Authorizer {
             Err(token::Refusal::Denied(denial)) => Step::Decided(Decision::Deny(denial)),
             Err(token::Refusal::NeedsKeys(issuer)) => match check.unknown_key {
                 None => Step::NeedsKeys(issuer),
-                Some(reason) => Step::Decided(Decision::Deny(Denial::new(reason, "the issuer has no key for this token"))),
+                Some(reason) => {
+                    Step::Decided(Decision::Deny(Denial::new(reason, "the issuer has no key for this token")))
+                }
             },
         }
     }

@@ -144,7 +144,12 @@ impl Publisher {
             }
             Err(problems) => {
                 let problems: Vec<_> = problems.iter().map(Problem::to_string).collect();
-                tracing::error!(trigger, ?problems, revision = self.number, "not reloaded: the last good revision stays");
+                tracing::error!(
+                    trigger,
+                    ?problems,
+                    revision = self.number,
+                    "not reloaded: the last good revision stays"
+                );
                 self.ports.metrics.reloaded(Attempt::Failed);
                 self.ports.readiness.reload_failed(UnixTime::now(), problems);
             }
@@ -154,7 +159,8 @@ impl Publisher {
     async fn load(&mut self) -> Result<(), Vec<Problem>> {
         let (path, environment) = (self.ports.path.clone(), Arc::clone(&self.ports.environment));
         let loading = spawn_blocking(move || Loaded::read(&path, &*environment));
-        let Loaded { settings, bundle, .. } = loading.await.map_err(|error| vec![Problem::error("", error.to_string())])??;
+        let Loaded { settings, bundle, .. } =
+            loading.await.map_err(|error| vec![Problem::error("", error.to_string())])??;
         let (bundle, instances) = build(bundle, self.ports.workers.len()).await?;
         if settings.listeners != self.settings.listeners || settings.admin != self.settings.admin {
             tracing::warn!("changes under listeners and admin take effect at the next start");

@@ -8,9 +8,11 @@ use crate::config::format::network;
 use crate::config::walk::Section;
 use crate::config::words::Xfcc;
 use crate::decision::header;
+use crate::decision_log;
 use crate::identity;
 use crate::identity::XfccMode;
 use crate::listener::Address;
+use crate::problem::Problem;
 use crate::route;
 use crate::route::Requirement;
 use crate::route::TokenMode;
@@ -45,15 +47,13 @@ pub(crate) fn owned_prefix(text: &str) -> Result<(), Fault> {
     Err(Fault::new(fault, hint))
 }
 
-/// A pointer into a record (RFC 6901), not to the whole of it.
+/// A pointer into a record (RFC 6901) that the mask understands.
 pub(crate) fn json_pointer(text: &str) -> Result<(), Fault> {
-    let hint =
-        "write it like `/input/attributes/request/http/headers/x-api-key`; `~1` stands for a slash, `~0` for `~`";
-    if !text.starts_with('/') {
-        return Err(Fault::new("does not begin with a slash", hint));
+    let problems = decision_log::Mask::parse(&[text]).err().unwrap_or_default();
+    match problems.into_iter().next() {
+        None => Ok(()),
+        Some(Problem { message, hint, .. }) => Err(Fault::new(message, hint.unwrap_or_default())),
     }
-    let escaped = |rest: &str| rest.starts_with('0') || rest.starts_with('1');
-    if text.split('~').skip(1).all(escaped) { Ok(()) } else { Err(Fault::new("has a `~` that escapes nothing", hint)) }
 }
 
 /// Checks answer in plaintext, so beyond loopback only where that is said aloud.
