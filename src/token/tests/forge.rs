@@ -141,9 +141,9 @@ pub(super) fn issuer(name: &str) -> IssuerConfig {
         required_claims: Vec::new(),
         token_types: Vec::new(),
         leeway: Duration::from_secs(u64::try_from(LEEWAY).unwrap()),
-        refresh_interval: Duration::from_secs(300),
+        refresh_interval: Duration::from_mins(5),
         refresh_cooldown: Duration::from_secs(10),
-        max_stale: Duration::from_secs(3600),
+        max_stale: Duration::from_hours(1),
         optional: false,
     }
 }

@@ -108,9 +108,8 @@ fn d21_sizes_are_bounded_before_anything_is_verified() {
     };
     assert!(world.verify(&padded(16 * 1024 - 4)).is_ok());
     assert_eq!(world.denied(&padded(16 * 1024 + 8)), Reason::TokenTooLarge);
-    let exactly_one_more = format!("{}A", "A".repeat(16 * 1024));
-    assert_eq!(world.denied(&exactly_one_more), Reason::TokenTooLarge);
-    assert_eq!(world.denied(&exactly_one_more[1..]), Reason::TokenMalformed);
+    assert_eq!(world.denied(&"A".repeat(16 * 1024 + 1)), Reason::TokenTooLarge);
+    assert_eq!(world.denied(&"A".repeat(16 * 1024)), Reason::TokenMalformed);
     let header = changed(key.header(), json!({"pad": "x".repeat(6 * 1024)}));
     assert_eq!(encode(header.to_string().as_bytes()).len() / 1024, 8);
     assert_eq!(world.denied(&key.sign(&header, &claims(json!({})))), Reason::TokenTooLarge);

@@ -22,7 +22,7 @@ fn rsa(n: &[u8], e: &[u8]) -> Json {
 /// An odd number of so many bits.
 fn modulus(bits: usize) -> Vec<u8> {
     let mut bytes = vec![0xa5; bits.div_ceil(8)];
-    bytes[0] = 0xff >> (bytes.len() * 8 - bits);
+    bytes[0] = 0xff >> bits.wrapping_neg().rem_euclid(8);
     bytes
 }
 

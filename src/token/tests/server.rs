@@ -17,6 +17,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -70,12 +71,7 @@ impl Server {
             let mut serving = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
                 let (acceptor, respond, seen) = (acceptor.clone(), Arc::clone(&respond), Arc::clone(&seen));
-                serving.spawn(async move {
-                    let Ok(mut stream) = acceptor.accept(socket).await else { return };
-                    let Some(path) = request_path(&mut stream).await else { return };
-                    seen.lock().unwrap().push(path.clone());
-                    let _client_gone = reply(&mut stream, respond(&path)).await;
-                });
+                serving.spawn(serve(acceptor, socket, respond, seen));
             }
         });
         Self { url, ca, paths, _connections: connections }
@@ -90,6 +86,14 @@ impl Server {
     pub(super) fn paths(&self) -> Vec<String> {
         self.paths.lock().unwrap().clone()
     }
+}
+
+/// Ends where the client does.
+async fn serve(acceptor: TlsAcceptor, socket: TcpStream, respond: Respond, seen: Arc<Mutex<Vec<String>>>) {
+    let Ok(mut stream) = acceptor.accept(socket).await else { return };
+    let Some(path) = request_path(&mut stream).await else { return };
+    seen.lock().unwrap().push(path.clone());
+    let _gone = reply(&mut stream, respond(&path)).await;
 }
 
 fn certified() -> (TlsAcceptor, NamedTempFile) {
