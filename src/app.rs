@@ -1,1 +1,308 @@
-//! To come.
+//! The one place that knows all parts: load → start (bind everything, then serve) → run to the end.
+
+pub mod cases;
+pub mod evaluator;
+
+mod publisher;
+mod workers;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tokio::time::interval;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::admin;
+use crate::config::Settings;
+use crate::decision_log;
+use crate::decision_log::Recorder;
+use crate::ext_authz::OtherServices;
+use crate::lifecycle::Readiness;
+use crate::lifecycle::watch::Fingerprint;
+use crate::listener::Address;
+use crate::listener::Limits;
+use crate::listener::Listener;
+use crate::policy::Bundle;
+use crate::problem::Problem;
+use crate::telemetry;
+use crate::telemetry::Metrics;
+
+use publisher::Ports;
+use publisher::Publisher;
+use workers::WorkerThread;
+
+/// Looks up an environment variable for the configuration.
+pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// A configuration that has been read, with its policy, and serves nothing yet.
+pub struct App {
+    path: PathBuf,
+    environment: Environment,
+    loaded: Loaded,
+}
+
+/// Settings and policy, as the files have them now.
+struct Loaded {
+    settings: Settings,
+    bundle: Bundle,
+    warnings: Vec<Problem>,
+}
+
+/// Threads of the control side: it accepts, refreshes and reports, and should not compete with the workers.
+const CONTROL_THREADS: usize = 1;
+/// How often files are looked at for changes.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// Reloads that may be asked for while one runs; further triggers then mean the same reload.
+const TRIGGERS: usize = 1;
+/// How long the decision log may take to write out what is queued at the end.
+const LOG_DRAIN: Duration = Duration::from_secs(5);
+
+impl Loaded {
+    fn read(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Problem>> {
+        let crate::config::Loaded { settings, mut warnings } = Settings::load(path, environment)?;
+        let bundle = Bundle::load(&settings.policy)?;
+        warnings.extend_from_slice(bundle.warnings());
+        Ok(Self { settings, bundle, warnings })
+    }
+}
+
+impl App {
+    /// Reads the configuration and the policy.
+    ///
+    /// # Errors
+    /// Every problem there is, at once.
+    pub fn load(path: &Path, environment: &Environment) -> Result<Self, Vec<Problem>> {
+        let loaded = Loaded::read(path, &**environment)?;
+        Ok(Self { path: path.to_owned(), environment: Arc::clone(environment), loaded })
+    }
+
+    /// What works, but rarely as meant.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.loaded.warnings
+    }
+
+    /// The policy's revision: a hash of its content.
+    pub fn policy_revision(&self) -> &str {
+        self.loaded.bundle.revision()
+    }
+
+    /// The policy.
+    pub fn bundle(&self) -> &Bundle {
+        &self.loaded.bundle
+    }
+
+    /// Serves until SIGTERM or SIGINT.
+    ///
+    /// # Errors
+    /// An address that cannot be bound, a thread that cannot be started, a policy that cannot be built.
+    pub fn run(self) -> anyhow::Result<()> {
+        telemetry::log::init(self.loaded.settings.telemetry.log_level);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(CONTROL_THREADS)
+            .thread_name("control")
+            .enable_all()
+            .build()
+            .context("the control runtime")?;
+        runtime.block_on(async {
+            let end = shutdown_signal()?;
+            self.serve(end).await
+        })
+    }
+
+    /// Binds everything, serves until `end`, then drains.
+    async fn serve(self, end: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Self { path, environment, loaded } = self;
+        let listen = loaded.settings.listeners.clone();
+        let bound = Bound::bind(&loaded.settings).await?;
+        bound.announce()?;
+        let Bound { checks, probes, private } = bound;
+
+        let metrics = Metrics::new();
+        let readiness = Arc::new(Readiness::default());
+        let (log, writer) = start_log(&loaded.settings, &metrics)?;
+        let (drain, draining) = watch::channel(false);
+        let (health, others) = OtherServices::new(listen.reflection).await?;
+        let limits = Limits { max_concurrent_streams: listen.max_concurrent_streams, max_age: listen.max_connection_age };
+        let workers = (0..listen.workers.get())
+            .map(|index| {
+                let recorder = Recorder::new(log.clone(), metrics.worker());
+                let services = others.clone();
+                WorkerThread::start(index, recorder, services, listen.max_message_bytes, limits, draining.clone())
+            })
+            .collect::<io::Result<Vec<_>>>()
+            .context("a worker thread")?;
+        drop(log);
+
+        let shown = Arc::new(ArcSwap::default());
+        let sources = admin::Sources { readiness: Arc::clone(&readiness), metrics: Arc::clone(&metrics), config: Arc::clone(&shown) };
+        let ports = Ports {
+            path,
+            environment,
+            workers: workers.iter().map(|worker| worker.handovers.clone()).collect(),
+            readiness: Arc::clone(&readiness),
+            metrics: Arc::clone(&metrics),
+            shown,
+            health: health.clone(),
+        };
+        let publisher = Publisher::start(ports, loaded).await.map_err(|problems| problems_error(&problems))?;
+
+        let mut tasks = JoinSet::new();
+        let (trigger, triggers) = mpsc::channel(TRIGGERS);
+        tasks.spawn(watch_files(publisher.watched(), trigger.clone()));
+        tasks.spawn(watch_hangup(trigger)?);
+        tasks.spawn(publisher.run(triggers));
+        tasks.spawn(report_end("probes", admin::serve_probes(probes, sources.clone(), until(draining.clone()))));
+        tasks.spawn(report_end("admin", admin::serve_private(private, sources, until(draining))));
+        let mut accepting = JoinSet::new();
+        let limit = Arc::new(Semaphore::new(listen.max_connections));
+        for listener in checks {
+            let sockets = workers.iter().map(|worker| worker.sockets.clone()).collect();
+            accepting.spawn(listener.accept_into(sockets, Arc::clone(&limit)));
+        }
+
+        end.await;
+        tracing::info!(delay = ?listen.drain_delay, "shutting down: not serving, draining");
+        readiness.drain();
+        metrics.set_ready(false);
+        health.not_serving().await;
+        sleep(listen.drain_delay).await;
+        accepting.shutdown().await;
+        drain.send_replace(true);
+        for worker in workers {
+            tokio::task::spawn_blocking(move || worker.join()).await.context("a worker's end")?;
+        }
+        tasks.shutdown().await;
+        if let Some(writer) = writer
+            && !tokio::task::spawn_blocking(move || writer.close(LOG_DRAIN)).await.context("the decision log's end")?
+        {
+            tracing::warn!("the decision log was not written out in time");
+        }
+        tracing::info!("ended");
+        Ok(())
+    }
+}
+
+/// Every socket, bound.
+struct Bound {
+    checks: Vec<Listener>,
+    probes: TcpListener,
+    private: TcpListener,
+}
+
+impl Bound {
+    async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let mut checks = Vec::new();
+        for address in &settings.listeners.checks {
+            checks.push(Listener::bind(address).await.with_context(|| format!("listeners.checks: {address}"))?);
+        }
+        let admin = &settings.admin;
+        Ok(Self {
+            checks,
+            probes: bind_tcp(admin.probes).await.context("admin.probes")?,
+            private: bind_tcp(admin.private).await.context("admin.private")?,
+        })
+    }
+
+    /// Logs the addresses, with the real ports where port 0 was asked for.
+    fn announce(&self) -> io::Result<()> {
+        let checks: Vec<_> = self.checks.iter().map(Listener::address).collect::<io::Result<_>>()?;
+        let checks: Vec<_> = checks.iter().map(Address::to_string).collect();
+        let (probes, private) = (self.probes.local_addr()?, self.private.local_addr()?);
+        tracing::info!(?checks, %probes, %private, "listening");
+        Ok(())
+    }
+}
+
+async fn bind_tcp(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| address.to_string())
+}
+
+/// The decision log's ends, where it is on.
+type LogEnds = (Option<decision_log::Sink>, Option<decision_log::Writer>);
+
+fn start_log(settings: &Settings, metrics: &Arc<Metrics>) -> anyhow::Result<LogEnds> {
+    let config = &settings.decision_log;
+    if !config.enabled {
+        return Ok((None, None));
+    }
+    let format = decision_log::Format::new(Uuid::new_v4(), config.include_input, config.mask.clone());
+    let (sink, writer) = decision_log::sink::start(config.queue, format, io::stdout(), metrics.decision_log())
+        .context("the decision log's thread")?;
+    Ok((Some(sink), Some(writer)))
+}
+
+/// Asks for a reload whenever a watched file looks different, once it has looked the same twice: a half-written file
+/// changes again.
+async fn watch_files(paths: Vec<PathBuf>, trigger: mpsc::Sender<&'static str>) {
+    let look = || Fingerprint::of(paths.iter().map(PathBuf::as_path));
+    let mut ticks = interval(WATCH_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut in_force = look();
+    let mut last = in_force.clone();
+    loop {
+        ticks.tick().await;
+        let now = look();
+        if now != in_force && now == last {
+            if trigger.send("file").await.is_err() {
+                return;
+            }
+            in_force = now.clone();
+        }
+        last = now;
+    }
+}
+
+fn watch_hangup(trigger: mpsc::Sender<&'static str>) -> io::Result<impl Future<Output = ()>> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangups.recv().await.is_some() {
+            if trigger.send("SIGHUP").await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+async fn until(mut draining: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is the end too.
+    let _gone = draining.wait_for(|draining| *draining).await;
+}
+
+async fn report_end(what: &'static str, serving: impl Future<Output = io::Result<()>>) {
+    if let Err(error) = serving.await {
+        tracing::error!(%error, what, "ended with an error");
+    }
+}
+
+fn problems_error(problems: &[Problem]) -> anyhow::Error {
+    let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
+    anyhow::anyhow!("{}", lines.join("\n"))
+}

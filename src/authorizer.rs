@@ -1,1 +1,228 @@
-//! To come.
+//! One request, on one screen.
+//!
+//! The stages run in the order in which they can be believed: the route says what must be proven, the caller and the
+//! user are proven, the request is read, and the policy decides on all of it. Each is synchronous, takes time as a
+//! value and does no I/O; the first that refuses ends the check. The one thing a check can wait for, a key that the
+//! issuer has and this revision has not, is handed back to the edge as [`Step::NeedsKeys`].
+
+mod owned;
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::clock::UnixTime;
+use crate::decision::Decision;
+use crate::decision::Denial;
+use crate::decision::Reason;
+use crate::decision_log::Record;
+use crate::facts::Attributes;
+use crate::facts::Caller;
+use crate::facts::Facts;
+use crate::facts::Http;
+use crate::facts::Shape;
+use crate::facts::User;
+use crate::identity;
+use crate::input;
+use crate::policy;
+use crate::route::Defaults;
+use crate::route::Requirement;
+use crate::route::Route;
+use crate::route::TokenMode;
+use crate::telemetry::Stage;
+use crate::telemetry::Stopwatch;
+use crate::token;
+
+/// Everything that one decision holds fixed, under one number.
+#[derive(Debug)]
+pub struct Revision {
+    /// Counts up with every change of policy, data, keys or settings.
+    pub number: u64,
+    /// Hash of the policy's and data's content.
+    pub policy: Arc<str>,
+    /// How checks are made.
+    pub rules: Arc<Rules>,
+    /// The issuers' keys.
+    pub keys: Arc<token::KeySets>,
+}
+
+/// How checks are made: the part of the configuration that the path needs.
+#[derive(Debug)]
+pub struct Rules {
+    /// What a route requires unless it says otherwise.
+    pub routes: Defaults,
+    /// Sources of caller identity.
+    pub identity: identity::Config,
+    /// Issuers of user tokens.
+    pub token: Arc<token::Config>,
+    /// How path, query and body are read.
+    pub input: input::Config,
+    /// Which keys the document has.
+    pub shape: Shape,
+    /// Which headers a policy may touch.
+    pub output: policy::OutputRules,
+    /// The default entry point, for records: shared, since nearly every record has it.
+    pub entry_point: Arc<str>,
+}
+
+impl Rules {
+    fn entry_point(&self, path: &str) -> Arc<str> {
+        if *self.entry_point == *path { Arc::clone(&self.entry_point) } else { path.into() }
+    }
+}
+
+/// One worker's own: the policy instance and the caches, never shared between threads.
+#[derive(Debug)]
+pub struct Authorizer {
+    revision: Arc<Revision>,
+    policy: policy::Instance,
+    identity: identity::Resolver,
+    token: token::Verifier,
+}
+
+/// One request on its way through.
+#[derive(Debug, Clone, Copy)]
+pub struct Check<'a> {
+    /// What the proxy said.
+    pub attributes: &'a Attributes,
+    /// The decision's id, from which a policy's random numbers are drawn too, so that a replay draws the same.
+    pub decision_id: Uuid,
+    /// The time at which everything is judged.
+    pub now: UnixTime,
+    /// What to answer where a key is unknown: `None` while the edge can still wait for it.
+    pub unknown_key: Option<Reason>,
+}
+
+/// Where a check has come to.
+#[derive(Debug)]
+pub enum Step {
+    /// At its end.
+    Decided(Decision),
+    /// The token names a key that its issuer may have and this revision has not.
+    NeedsKeys(token::IssuerIndex),
+}
+
+impl Authorizer {
+    /// One worker's authorizer, with empty caches.
+    pub fn new(revision: Arc<Revision>, policy: policy::Instance) -> Self {
+        Self {
+            identity: identity::Resolver::new(revision.rules.identity.clone()),
+            token: token::Verifier::new(Arc::clone(&revision.rules.token)),
+            revision,
+            policy,
+        }
+    }
+
+    /// The revision that decides now.
+    pub fn revision(&self) -> &Arc<Revision> {
+        &self.revision
+    }
+
+    /// Goes over to another revision between two requests. Where only keys changed there is no new policy instance,
+    /// and the caches stay: their entries carry the key epoch.
+    pub fn switch(&mut self, revision: Arc<Revision>, policy: Option<policy::Instance>) {
+        if !Arc::ptr_eq(&self.revision.rules, &revision.rules) {
+            self.identity = identity::Resolver::new(revision.rules.identity.clone());
+            self.token = token::Verifier::new(Arc::clone(&revision.rules.token));
+        }
+        self.revision = revision;
+        if let Some(policy) = policy {
+            self.policy = policy;
+        }
+    }
+
+    /// Says why the policy answers as it does: an evaluation aside, for people.
+    pub fn explain(&self, entry_point: &str, facts: &Facts<'_>, decision_id: Uuid, now: UnixTime) -> policy::Explanation {
+        let output = &self.revision.rules.output;
+        self.policy.explain(&policy::Query { entry_point, facts, now, seed: decision_id.as_u128(), output })
+    }
+
+    /// Decides on one request. What the stages find goes into `record` as they find it, so that a denial's record says
+    /// how far the request came.
+    pub fn decide(&mut self, check: &Check<'_>, record: &mut Record, watch: &mut Stopwatch) -> Step {
+        match self.run_stages(check, record, watch) {
+            Ok(decision) => Step::Decided(decision),
+            Err(token::Refusal::Denied(denial)) => Step::Decided(Decision::Deny(denial)),
+            Err(token::Refusal::NeedsKeys(issuer)) => match check.unknown_key {
+                None => Step::NeedsKeys(issuer),
+                Some(reason) => Step::Decided(Decision::Deny(Denial::new(reason, "the issuer has no key for this token"))),
+            },
+        }
+    }
+
+    fn run_stages(
+        &mut self,
+        check: &Check<'_>,
+        record: &mut Record,
+        watch: &mut Stopwatch,
+    ) -> Result<Decision, token::Refusal> {
+        let revision = Arc::clone(&self.revision);
+        let rules = &*revision.rules;
+        let Check { attributes, now, .. } = *check;
+
+        let http = attributes.http().ok_or_else(incomplete)?;
+        let route = rules.routes.route(attributes)?;
+        record.entry_point = rules.entry_point(route.path);
+
+        record.caller = self.identity.resolve(attributes, now)?;
+        if record.caller.is_none() && route.caller == Requirement::Required {
+            return Err(Denial::new(Reason::CallerMissing, "no principal, certificate or trusted header").into());
+        }
+        watch.lap(Stage::Identity);
+
+        record.user = self.user(&revision, http, &route, record.caller.as_ref(), now)?;
+        watch.lap(Stage::Token);
+
+        let request = record.request.insert(input::view(attributes, &rules.input)?);
+        watch.lap(Stage::Input);
+
+        let facts = Facts {
+            attributes,
+            request,
+            caller: record.caller.as_ref(),
+            user: record.user.as_deref(),
+            shape: rules.shape,
+        };
+        let query = policy::Query {
+            entry_point: route.path,
+            facts: &facts,
+            now,
+            seed: check.decision_id.as_u128(),
+            output: &rules.output,
+        };
+        let decision = match self.policy.decide(&query) {
+            Decision::Allow(grant) => owned::stamp(grant, &facts, check.decision_id, &rules.output)?,
+            denied @ Decision::Deny(_) => denied,
+        };
+        watch.lap(Stage::Policy);
+        Ok(decision)
+    }
+
+    /// The user's token, as the route wants it.
+    fn user(
+        &mut self,
+        revision: &Revision,
+        http: &Http,
+        route: &Route<'_>,
+        caller: Option<&Caller>,
+        now: UnixTime,
+    ) -> Result<Option<Arc<User>>, token::Refusal> {
+        if route.token == TokenMode::Off {
+            return Ok(None);
+        }
+        match token::bearer(http)? {
+            Some(text) => {
+                let certificate = caller.and_then(|caller| caller.certificate.as_ref()).map(|facts| &facts.sha256);
+                self.token.verify(text, &revision.keys, certificate, now).map(Some)
+            }
+            None if route.token == TokenMode::Required => {
+                Err(Denial::new(Reason::TokenMissing, "no authorization header").into())
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+fn incomplete() -> Denial {
+    Denial::new(Reason::RequestIncomplete, "no attributes.request.http")
+}

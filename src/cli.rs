@@ -1,1 +1,97 @@
-//! To come.
+//! The command line.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use clap::Subcommand;
+
+use crate::app::Environment;
+use crate::problem::Problem;
+
+mod check;
+mod eval;
+mod serve;
+mod test;
+
+/// The authorizer behind Envoy and Istio for AI agents.
+///
+/// SPIFFE proves which workload calls, OAuth and OIDC for which user, Rego decides, and Envoy enforces. What cannot
+/// be proven is denied.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done: served and drained, nothing to report, all tests passed
+  1  a test failed, or serving ended with an error
+  2  the command line, the configuration or a policy is wrong; every problem is printed";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer Envoy's ext_authz checks.
+    Serve(serve::Arguments),
+    /// Decide on recorded CheckRequests, one JSON object a line, exactly as the server would.
+    Eval(eval::Arguments),
+    /// Look for problems in configuration and policies: all of them at once.
+    Check(check::Arguments),
+    /// Run the policies' `test_*` rules, and request cases.
+    Test(test::Arguments),
+}
+
+/// The configuration file, for every command that takes one.
+#[derive(Debug, clap::Args)]
+struct ConfigArgument {
+    /// The configuration file (YAML). docs/configuration.md has every key.
+    #[arg(short, long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    config: PathBuf,
+}
+
+/// All went well.
+const DONE: u8 = 0;
+/// A test failed, or serving ended with an error.
+const FAILED: u8 = 1;
+/// The command line, the configuration or a policy is wrong.
+const WRONG: u8 = 2;
+
+/// Runs the program with the process's own arguments.
+pub fn run() -> ExitCode {
+    let code = match Arguments::parse().command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+    };
+    ExitCode::from(code)
+}
+
+/// Writes to stdout. A reader that went away (`| head`) is no error worth a message.
+fn say(text: impl std::fmt::Display) {
+    let _reader_gone = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Writes to stderr.
+fn complain(text: impl std::fmt::Display) {
+    let _nobody_listens = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Prints problems, worst first, and says whether any stops the program.
+fn report(problems: &[Problem]) -> bool {
+    let mut sorted: Vec<_> = problems.iter().collect();
+    sorted.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
+    for problem in sorted {
+        complain(problem);
+    }
+    problems.iter().any(Problem::is_error)
+}
+
+/// The environment, as configuration may name it.
+#[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
+fn environment() -> Environment {
+    Arc::new(|name| std::env::var(name).ok())
+}

@@ -9,6 +9,7 @@ mod format;
 mod limits;
 mod redacted;
 pub mod reference;
+mod rules;
 mod suggest;
 mod walk;
 mod words;

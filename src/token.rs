@@ -1,82 +1,131 @@
-//! The user: whose tokens are believed.
+//! The user: a bearer token whose signature and claims are proven against its issuer's keys.
+//!
+//! [`bearer`] finds the token in the request, a [`Verifier`] proves it against an immutable snapshot of every issuer's
+//! keys ([`KeySets`]), and [`refresh`] keeps that snapshot fresh in the background. Verifying does no I/O: a token whose
+//! key is not in the snapshot is answered with [`Refusal::NeedsKeys`], and the edge waits for a refresh instead.
+//!
+//! Header and claim rules are this module's own (RFC 8725, RFC 9068), with time as a value; signatures are aws-lc's.
+
+mod admission;
+mod algorithm;
+mod bearer;
+mod cache;
+mod claims;
+mod json;
+mod jwk;
+mod jwks;
+mod jws;
+mod key_sets;
+pub mod refresh;
+mod verifier;
+
+#[cfg(test)]
+mod tests;
+
+pub use algorithm::Algorithm;
+pub use algorithm::UnknownAlgorithm;
+pub use bearer::bearer;
+pub use jwks::KeySet;
+pub use jwks::KeySetError;
+pub use key_sets::IssuerKeys;
+pub use key_sets::KeySets;
+pub use verifier::Verifier;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// All issuers.
-#[derive(Debug, Clone)]
+use serde_json::Value as Json;
+
+use crate::decision::Denial;
+
+/// Whose tokens are believed.
+#[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// In the order of the configuration.
+    /// The issuers, each named once.
     pub issuers: Vec<IssuerConfig>,
 }
 
-/// One issuer.
+/// One issuer, its keys, and what its tokens must be.
 #[derive(Debug, Clone)]
 pub struct IssuerConfig {
-    /// The `iss` of its tokens, compared byte for byte.
+    /// `iss`, byte for byte.
     pub issuer: String,
-    /// Where its keys are.
+    /// Where its keys come from.
     pub keys: KeySource,
-    /// Signature algorithms that it may use.
+    /// The algorithms its tokens may use.
     pub algorithms: Vec<Algorithm>,
-    /// Audiences, one of which a token must name.
+    /// A token's `aud` must name one of these exactly; with none, no token is accepted.
     pub audiences: Vec<String>,
-    /// Claims that a token must have, with their value or with any.
-    pub required_claims: Vec<(String, Option<serde_json::Value>)>,
-    /// What `typ` may be.
+    /// Claims a token must have: with this value, or with any value but null where none is given.
+    pub required_claims: Vec<(String, Option<Json>)>,
+    /// Allowed `typ` headers, one of which a token must then have; empty: `JWT`, `at+jwt` or no `typ`.
     pub token_types: Vec<String>,
-    /// How far clocks may differ.
+    /// How far clocks may disagree, in whole seconds.
     pub leeway: Duration,
-    /// How often keys are fetched.
+    /// How often the keys are fetched.
     pub refresh_interval: Duration,
-    /// How soon keys may be fetched again.
+    /// At most one fetch on demand in this time.
     pub refresh_cooldown: Duration,
-    /// How old keys may become.
+    /// How long keys serve after they were last fetched.
     pub max_stale: Duration,
-    /// Whether readiness goes ahead without its keys.
+    /// Whether readiness does without this issuer's keys.
     pub optional: bool,
 }
 
-/// Where an issuer's keys are.
+/// Where an issuer's keys come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
-    /// A JWKS file.
+    /// A JWKS in a file, read again at every refresh.
     File(PathBuf),
-    /// A JWKS at an HTTPS address.
+    /// A JWKS at an `https` URL.
     Url {
-        /// The address.
+        /// The URL.
         url: String,
-        /// Certificate authorities to trust instead of the system's.
+        /// PEM certificates that are the only trusted roots; `None`: the system's.
         ca_file: Option<PathBuf>,
     },
-    /// Found through OIDC discovery.
+    /// `jwks_uri` of the issuer's OIDC discovery document.
     Discovery {
-        /// Certificate authorities to trust instead of the system's.
+        /// As in [`KeySource::Url`].
         ca_file: Option<PathBuf>,
     },
 }
 
-/// A signature algorithm.
+/// Which of [`Config::issuers`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// `EdDSA` on Ed25519.
-    EdDsa,
-}
+pub struct IssuerIndex(usize);
 
-impl Algorithm {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Rs256, Self::Es256, Self::EdDsa];
+impl Config {
+    /// Where `issuer` stands, compared byte for byte.
+    pub fn index_of(&self, issuer: &str) -> Option<IssuerIndex> {
+        self.issuers.iter().position(|known| known.issuer == issuer).map(IssuerIndex)
+    }
 
-    /// The registered name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-        }
+    /// The issuer at `index`.
+    pub fn issuer(&self, index: IssuerIndex) -> Option<&IssuerConfig> {
+        self.issuers.get(index.0)
     }
 }
+
+/// Why a token gives no user.
+#[derive(Debug, Clone)]
+pub enum Refusal {
+    /// It is refused.
+    Denied(Denial),
+    /// It names a key that its issuer did not have when the keys were last fetched.
+    NeedsKeys(IssuerIndex),
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+/// As much of a hostile text as a log may show.
+fn shown(text: &str) -> String {
+    text.chars().flat_map(char::escape_default).take(SHOWN_CHARACTERS).collect()
+}
+
+/// Enough to recognise an issuer or a key id, too little to hide anything in or to flood a log.
+const SHOWN_CHARACTERS: usize = 64;

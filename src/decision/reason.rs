@@ -14,6 +14,12 @@ macro_rules! reasons {
             /// All of them, in order of the stages.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
+            /// Where it stands in [`Self::ALL`].
+            #[expect(clippy::as_conversions, reason = "a variant without fields, numbered from zero in order")]
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+
             /// The machine-readable name: snake case, prefixed by the stage that refused.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
@@ -51,6 +57,7 @@ reasons! {
     CallerXfccFormat "caller_xfcc_format" 403 "The x-forwarded-client-cert header is in the JSON form, which is not configured.";
     CallerXfccElements "caller_xfcc_elements" 403 "The x-forwarded-client-cert header has several elements where one is expected.";
     CallerXfccProxy "caller_xfcc_proxy" 403 "The x-forwarded-client-cert element is not from the configured proxy.";
+    CallerXfccUri "caller_xfcc_uri" 403 "The x-forwarded-client-cert element has several URIs, or one that is no SPIFFE ID of a workload.";
     CallerXfccUnproven "caller_xfcc_unproven" 403 "The last x-forwarded-client-cert element has no principal or certificate beside it that agrees.";
     CallerConflict "caller_conflict" 403 "Principal, certificate and forwarded header name different workloads.";
     TokenMissing "token_missing" 401 "The route requires a user's token and there is none.";
@@ -110,6 +117,11 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn an_index_finds_its_reason() {
+        assert!(Reason::ALL.iter().enumerate().all(|(index, reason)| reason.index() == index));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use serde_json::Value as Json;
 /// `envoy.service.auth.v3.AttributeContext` as plain values. Absent messages are `None`, unset scalars their zero value.
 #[derive(Debug, Clone, Default)]
 pub struct Attributes {
+    /// The `CheckRequest` had no attributes at all: everything below is empty, and the document has no such key.
+    pub absent: bool,
     /// The peer that connected to the proxy.
     pub source: Option<Peer>,
     /// The peer that the request is for: the proxy's own side.

@@ -51,7 +51,9 @@ impl Serialize for Facts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { attributes, request, caller, user, shape } = *self;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("attributes", attributes)?;
+        if !attributes.absent {
+            map.serialize_entry("attributes", attributes)?;
+        }
         map.serialize_entry("version", &Version)?;
         map.serialize_entry("parsed_path", &request.parsed_path)?;
         map.serialize_entry("parsed_query", &Pairs(&request.parsed_query))?;
@@ -105,6 +107,7 @@ impl Serialize for Version {
 impl Serialize for Attributes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self {
+            absent: _,
             source,
             destination,
             request,

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 pub struct RequestView {
     /// OPA-Envoy's `parsed_path`: decoded, then split.
     pub parsed_path: Vec<String>,
-    /// OPA-Envoy's `parsed_query`: names in order of first appearance, values in order.
+    /// OPA-Envoy's `parsed_query`: one entry a name, its values in order of the query.
     pub parsed_query: Vec<(String, Vec<String>)>,
     /// OPA-Envoy's `parsed_body` and `truncated_body`.
     pub body: Body,
@@ -16,7 +16,7 @@ pub struct RequestView {
 }
 
 /// What became of the body.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub enum Body {
     /// Configured not to be looked at: both keys are absent.
     Skipped,

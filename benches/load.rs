@@ -1,0 +1,82 @@
+//! A closed-loop gRPC client: a few connections, some requests in flight on each, as Envoy's workers have them.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use bytes::BytesMut;
+use http_body_util::BodyExt as _;
+use http_body_util::Full;
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+
+const CONNECTIONS: usize = 4;
+const IN_FLIGHT: usize = 16;
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+
+/// Sends `count` checks and waits for all answers; each must be gRPC OK.
+pub fn run(address: &str, requests: &[Vec<u8>], count: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let frames: Arc<Vec<Bytes>> = Arc::new(requests.iter().map(|request| frame(request)).collect());
+    runtime.block_on(async {
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut tasks = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let connection = connect(address).await.unwrap();
+            for _ in 0..IN_FLIGHT {
+                let (connection, frames, next) = (connection.clone(), Arc::clone(&frames), Arc::clone(&next));
+                let uri = format!("http://{address}{CHECK}");
+                tasks.push(tokio::spawn(async move {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= count {
+                            return;
+                        }
+                        check(connection.clone(), &uri, frames[number % frames.len()].clone()).await;
+                    }
+                }));
+            }
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+}
+
+/// Whether a server answers at all.
+pub fn answers(address: &str) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { connect(address).await.is_ok() })
+}
+
+async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, Box<dyn std::error::Error>> {
+    let stream = tokio::net::TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (send, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(send)
+}
+
+async fn check(mut connection: SendRequest<Full<Bytes>>, uri: &str, frame: Bytes) {
+    let request = http::Request::post(uri)
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", "1S")
+        .body(Full::new(frame))
+        .unwrap();
+    let answer = connection.send_request(request).await.unwrap().into_body().collect().await.unwrap();
+    let status = answer.trailers().and_then(|trailers| trailers.get("grpc-status")).cloned();
+    assert_eq!(status.as_ref().map(|status| status.as_bytes()), Some(b"0".as_slice()), "no gRPC OK");
+}
+
+fn frame(message: &[u8]) -> Bytes {
+    let mut frame = BytesMut::with_capacity(message.len() + 5);
+    frame.extend_from_slice(&[0]);
+    frame.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+    frame.extend_from_slice(message);
+    frame.freeze()
+}

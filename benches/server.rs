@@ -1,0 +1,136 @@
+//! The server against a no-op: CPU per check of `countersign serve` with everything on, over that of a tonic ext_authz
+//! server of the same build that answers OK to everything. Alternating in one run, since machines are noisy; the last
+//! line is the ratio.
+//!
+//! `cargo bench --bench server` runs it; with `--test` each side answers a few requests, to show that it works.
+
+mod fixture;
+mod load;
+
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use envoy_types::ext_authz::v3::pb::Authorization;
+use envoy_types::ext_authz::v3::pb::AuthorizationServer;
+use envoy_types::ext_authz::v3::pb::CheckRequest;
+use envoy_types::ext_authz::v3::pb::CheckResponse;
+
+use fixture::Fixture;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Checks in one round of one side.
+const CHECKS: usize = 20_000;
+/// Rounds; the median counts.
+const ROUNDS: usize = 7;
+/// First checks, which fill caches and are not counted.
+const WARM_UP: usize = 4_000;
+/// How this binary is told to be the no-op server.
+const NO_OP: &str = "no-op-server";
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, role, address] = arguments.as_slice() {
+        if role == NO_OP {
+            return serve_no_op(address);
+        }
+    }
+    let quick = arguments.iter().any(|argument| argument == "--test");
+    let (checks, rounds, warm_up) = if quick { (200, 1, 200) } else { (CHECKS, ROUNDS, WARM_UP) };
+
+    let ports = free_ports(4);
+    let address = |index: usize| format!("127.0.0.1:{}", ports[index]);
+    let fixture = Fixture::new(&address(0), &address(1), &address(2));
+    let full = Server::start(env!("CARGO_BIN_EXE_countersign"), &["serve", "-c", &fixture.config.to_string_lossy()]);
+    let no_op = Server::start(&arguments[0], &[NO_OP, &address(3)]);
+    wait_until_ready(&address(0));
+    wait_until_ready(&address(3));
+
+    let sides = [("everything on", address(0), full), ("no-op", address(3), no_op)];
+    for (_, address, _) in &sides {
+        load::run(address, &fixture.requests, warm_up);
+    }
+    let mut rounds_of = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        for ((_, address, server), rounds) in sides.iter().zip(&mut rounds_of) {
+            let (before, started) = (server.cpu(), Instant::now());
+            load::run(address, &fixture.requests, checks);
+            let each = (server.cpu() - before).as_secs_f64() * 1e6 / checks as f64;
+            let rate = checks as f64 / started.elapsed().as_secs_f64();
+            rounds.push((each, rate));
+        }
+    }
+    let medians = rounds_of.map(|mut rounds| {
+        rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
+        rounds[rounds.len() / 2]
+    });
+    for ((name, ..), (each, rate)) in sides.iter().zip(medians) {
+        println!("{name:>14}: {each:7.2} us CPU a check, {rate:8.0} checks/s in that round");
+    }
+    println!("everything on / no-op: {:.2} times the CPU", medians[0].0 / medians[1].0);
+}
+
+/// A server process, ended when dropped.
+struct Server(Child);
+
+impl Server {
+    /// Pinned to the first core, where that can be done: the load then has the second for itself.
+    fn start(program: &str, arguments: &[&str]) -> Self {
+        let pinned = Command::new("taskset").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+        let mut command = if pinned { Command::new("taskset") } else { Command::new(program) };
+        if pinned {
+            command.args(["-c", "0", program]);
+        }
+        Self(command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    /// CPU time of all its threads so far.
+    fn cpu(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).unwrap();
+        let nanos = tasks.flatten().map(|task| {
+            let line = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            line.split(' ').next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0)
+        });
+        Duration::from_nanos(nanos.sum())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
+    let held: Vec<_> = (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
+
+fn wait_until_ready(address: &str) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !load::answers(address) {
+        assert!(Instant::now() < until, "{address} does not answer");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+struct NoOp;
+
+#[tonic::async_trait]
+impl Authorization for NoOp {
+    async fn check(&self, _: tonic::Request<CheckRequest>) -> Result<tonic::Response<CheckResponse>, tonic::Status> {
+        Ok(tonic::Response::new(CheckResponse::default()))
+    }
+}
+
+fn serve_no_op(address: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let service = AuthorizationServer::new(NoOp);
+    let server = tonic::transport::Server::builder().add_service(service).serve(address.parse().unwrap());
+    runtime.block_on(server).unwrap();
+}

@@ -1,0 +1,165 @@
+//! One decision outside the server, through exactly the server's path: `eval`, the request cases, the benches and the
+//! fuzzer.
+
+use std::sync::Arc;
+
+use serde_json::Map;
+use serde_json::Value as Json;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::App;
+use super::Loaded;
+use crate::authorizer::Authorizer;
+use crate::authorizer::Revision;
+use crate::clock::UnixTime;
+use crate::config::Settings;
+use crate::decision::Reason;
+use crate::decision::reason::ALLOWED;
+use crate::decision_log::Outcome;
+use crate::decision_log::Record;
+use crate::ext_authz::Call;
+use crate::ext_authz::Options;
+use crate::ext_authz::Outgoing;
+use crate::ext_authz::check;
+use crate::ext_authz::proto_json;
+use crate::facts::Facts;
+use crate::policy::Bundle;
+use crate::problem::Problem;
+use crate::telemetry::Stopwatch;
+use crate::token::KeySets;
+use crate::token::refresh::load_once;
+
+/// A loaded configuration, ready to decide.
+#[derive(Debug)]
+pub struct Evaluator {
+    authorizer: Authorizer,
+    options: Options,
+    warnings: Vec<Problem>,
+}
+
+/// What is printed beside the decision.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shown {
+    /// The input document.
+    pub input: bool,
+    /// The rules that fired.
+    pub rules: bool,
+}
+
+/// `Options::unknown_key` of a command that fetched every key once and ends.
+const NO_LATER_KEYS: Option<Reason> = Some(Reason::TokenKeyUnknown);
+
+impl Evaluator {
+    /// Fetches every issuer's keys once. An issuer that cannot be reached is a warning: its tokens are denied, as the
+    /// server denies them.
+    ///
+    /// # Errors
+    /// A policy that cannot be built.
+    pub fn new(app: App) -> Result<Self, Vec<Problem>> {
+        let Loaded { settings, bundle, mut warnings } = app.loaded;
+        let rules = Arc::new(settings.rules());
+        let loading = load_once(Arc::clone(&rules.token), UnixTime::now());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let (keys, problems) = match runtime {
+            Ok(runtime) => runtime.block_on(loading),
+            Err(error) => return Err(vec![Problem::error("", format!("no runtime: {error}"))]),
+        };
+        warnings.extend(problems.into_iter().map(|problem| Problem { severity: crate::problem::Severity::Warning, ..problem }));
+        Self::with_keys(&settings, &bundle, keys, warnings)
+    }
+
+    fn with_keys(settings: &Settings, bundle: &Bundle, keys: KeySets, warnings: Vec<Problem>) -> Result<Self, Vec<Problem>> {
+        let instance = bundle.instance()?;
+        let revision = Revision {
+            number: 1,
+            policy: bundle.revision().into(),
+            rules: Arc::new(settings.rules()),
+            keys: Arc::new(keys),
+        };
+        let authorizer = Authorizer::new(Arc::new(revision), instance);
+        Ok(Self { authorizer, options: settings.answer_options(), warnings })
+    }
+
+    /// What works, but rarely as meant.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// Decides, and leaves in `record` what was found.
+    pub fn check(&mut self, wire: &[u8], now: UnixTime, record: &mut Record) -> Outgoing {
+        let call = Call { wire, now, unknown_key: NO_LATER_KEYS, options: self.options };
+        check(&mut self.authorizer, &call, record, &mut Stopwatch::start())
+    }
+
+    /// Decides, and shows the decision as one JSON object.
+    pub fn evaluate(&mut self, wire: &[u8], now: UnixTime, shown: Shown) -> Json {
+        let mut record = Record { decision_id: Uuid::new_v4(), timestamp: now, ..Record::default() };
+        let response = match self.check(wire, now, &mut record) {
+            Outgoing::Answer(response) => proto_json::check_response_to_json(&response).unwrap_or(Json::Null),
+            Outgoing::NeedsKeys(_) => Json::Null,
+        };
+        let mut answer = outcome(&record.outcome);
+        answer.insert("decision_id".to_owned(), json!(record.decision_id.to_string()));
+        let revision = record.revision.as_ref();
+        answer.insert("revision".to_owned(), json!(revision.map(|revision| &*revision.policy)));
+        let document = document(&record);
+        for key in ["caller", "user"] {
+            answer.insert(key.to_owned(), document.get(key).cloned().unwrap_or_default());
+        }
+        answer.insert("response".to_owned(), response);
+        if shown.rules {
+            answer.insert("rules".to_owned(), self.rules(&record, now));
+        }
+        if shown.input {
+            answer.insert("input".to_owned(), document);
+        }
+        Json::Object(answer)
+    }
+
+    /// Which rules fired, found by an evaluation aside.
+    fn rules(&self, record: &Record, now: UnixTime) -> Json {
+        let Some(facts) = facts(record) else { return Json::Null };
+        let explained = self.authorizer.explain(&record.entry_point, &facts, record.decision_id, now);
+        explained.rules.iter().map(|fired| json!(format!("{}:{}: {}", fired.file, fired.line, fired.rule))).collect()
+    }
+}
+
+fn outcome(outcome: &Outcome) -> Map<String, Json> {
+    let (decision, reason, status, detail) = match outcome {
+        Outcome::Allowed => ("allow", ALLOWED, Json::Null, Json::Null),
+        Outcome::Denied { reason, detail, http_status } => ("deny", reason.name(), json!(http_status), json!(detail)),
+        Outcome::Cancelled => ("deny", Reason::ServerPanic.name(), Json::Null, Json::Null),
+    };
+    let mut answer = Map::new();
+    answer.insert("decision".to_owned(), json!(decision));
+    answer.insert("reason".to_owned(), json!(reason));
+    answer.insert("http_status".to_owned(), status);
+    answer.insert("detail".to_owned(), detail);
+    answer
+}
+
+/// The facts as far as the stages came; `None` where not even the request could be read.
+fn facts(record: &Record) -> Option<Facts<'_>> {
+    Some(Facts {
+        attributes: record.attributes.as_ref()?,
+        request: record.request.as_ref()?,
+        caller: record.caller.as_ref(),
+        user: record.user.as_deref(),
+        shape: record.revision.as_ref()?.shape,
+    })
+}
+
+/// The input document; of a check that was denied before there was one, the caller and the user found until then.
+fn document(record: &Record) -> Json {
+    let nothing = crate::facts::RequestView::default();
+    let Some((attributes, revision)) = record.attributes.as_ref().zip(record.revision.as_ref()) else { return Json::Null };
+    let facts = Facts {
+        attributes,
+        request: record.request.as_ref().unwrap_or(&nothing),
+        caller: record.caller.as_ref(),
+        user: record.user.as_deref(),
+        shape: revision.shape,
+    };
+    serde_json::to_value(facts).unwrap_or_default()
+}

@@ -1,0 +1,248 @@
+//! The one place where revisions are made: built aside, numbered, handed to every worker, and only then in force.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures_util::future::join_all;
+use serde_json::Value as Json;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::task::spawn_blocking;
+
+use super::Environment;
+use super::Loaded;
+use crate::authorizer::Revision;
+use crate::authorizer::Rules;
+use crate::clock::UnixTime;
+use crate::config::Settings;
+use crate::ext_authz::Handover;
+use crate::ext_authz::Health;
+use crate::lifecycle::Readiness;
+use crate::policy::Bundle;
+use crate::policy::Instance;
+use crate::problem::Problem;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Attempt;
+use crate::token;
+use crate::token::KeySets;
+use crate::token::refresh::RefreshHandle;
+use crate::token::refresh::keep_fresh;
+use crate::token::refresh::load_once;
+
+/// Key sets on their way here: each refresher waits until its own is in force, so the queue stays short.
+const PUBLICATIONS: usize = 16;
+
+/// Where a publisher gets its matter from, and whom it tells.
+pub(super) struct Ports {
+    pub(super) path: PathBuf,
+    pub(super) environment: Environment,
+    pub(super) workers: Vec<mpsc::Sender<Handover>>,
+    pub(super) readiness: Arc<Readiness>,
+    pub(super) metrics: Arc<Metrics>,
+    /// What `/config` shows.
+    pub(super) shown: Arc<ArcSwap<Json>>,
+    /// What `grpc.health.v1` says.
+    pub(super) health: Health,
+}
+
+/// Makes revisions, one at a time.
+pub(super) struct Publisher {
+    ports: Ports,
+    number: u64,
+    settings: Arc<Settings>,
+    policy: Arc<str>,
+    rules: Arc<Rules>,
+    keys: Arc<KeySets>,
+    refreshing: Refreshing,
+}
+
+/// The refreshing of one configuration's issuers; dropped, it ends.
+struct Refreshing {
+    handle: RefreshHandle,
+    publications: mpsc::Receiver<Publication>,
+    _task: JoinSet<()>,
+}
+
+/// New keys, and who waits for them to be in force.
+struct Publication {
+    keys: Arc<KeySets>,
+    in_force: oneshot::Sender<()>,
+}
+
+impl Refreshing {
+    fn start(keys: Arc<KeySets>) -> Self {
+        let (sender, publications) = mpsc::channel(PUBLICATIONS);
+        let (handle, work) = keep_fresh(keys, move |keys| {
+            let sender = sender.clone();
+            async move {
+                let (in_force, published) = oneshot::channel();
+                if sender.send(Publication { keys, in_force }).await.is_ok() {
+                    // Given up where another configuration took over meanwhile.
+                    let _superseded = published.await;
+                }
+            }
+        });
+        let mut task = JoinSet::new();
+        task.spawn(work);
+        Self { handle, publications, _task: task }
+    }
+}
+
+impl Publisher {
+    /// Puts the first revision in force and starts fetching keys.
+    pub(super) async fn start(ports: Ports, loaded: Loaded) -> Result<Self, Vec<Problem>> {
+        let Loaded { settings, bundle, .. } = loaded;
+        let (bundle, instances) = build(bundle, ports.workers.len()).await?;
+        let rules = Arc::new(settings.rules());
+        let keys = Arc::new(KeySets::empty(Arc::clone(&rules.token)));
+        let refreshing = Refreshing::start(Arc::clone(&keys));
+        let policy = bundle.revision().into();
+        let mut publisher = Self { ports, number: 0, settings: Arc::new(settings), policy, rules, keys, refreshing };
+        publisher.put_policy_in_force(instances).await;
+        Ok(publisher)
+    }
+
+    /// Publishes keys as they come, and everything at each trigger, until the triggers' sender is gone.
+    pub(super) async fn run(mut self, mut triggers: mpsc::Receiver<&'static str>) {
+        loop {
+            tokio::select! {
+                trigger = triggers.recv() => match trigger {
+                    Some(trigger) => self.reload(trigger).await,
+                    None => return,
+                },
+                Some(publication) = self.refreshing.publications.recv() => self.publish_keys(publication).await,
+            }
+        }
+    }
+
+    /// The files whose change means a reload.
+    pub(super) fn watched(&self) -> Vec<PathBuf> {
+        std::iter::once(self.ports.path.clone()).chain(self.settings.policy.paths.iter().cloned()).collect()
+    }
+
+    async fn publish_keys(&mut self, publication: Publication) {
+        let Publication { keys, in_force } = publication;
+        let changed = keys.epoch() != self.keys.epoch();
+        self.keys = keys;
+        self.hand_over(self.ports.workers.iter().map(|_worker| None).collect()).await;
+        let _nobody_waits = in_force.send(());
+        if changed {
+            tracing::info!(revision = self.number, epoch = self.keys.epoch(), "keys are in force");
+        }
+    }
+
+    /// Loads everything anew. Whatever is wrong with it, what is in force stays in force.
+    async fn reload(&mut self, trigger: &'static str) {
+        match self.load().await {
+            Ok(()) => {
+                self.ports.readiness.reloaded();
+                self.ports.metrics.reloaded(Attempt::Succeeded);
+                tracing::info!(trigger, revision = self.number, policy = %self.policy, "reloaded");
+            }
+            Err(problems) => {
+                let problems: Vec<_> = problems.iter().map(Problem::to_string).collect();
+                tracing::error!(trigger, ?problems, revision = self.number, "not reloaded: the last good revision stays");
+                self.ports.metrics.reloaded(Attempt::Failed);
+                self.ports.readiness.reload_failed(UnixTime::now(), problems);
+            }
+        }
+    }
+
+    async fn load(&mut self) -> Result<(), Vec<Problem>> {
+        let (path, environment) = (self.ports.path.clone(), Arc::clone(&self.ports.environment));
+        let loading = spawn_blocking(move || Loaded::read(&path, &*environment));
+        let Loaded { settings, bundle, .. } = loading.await.map_err(|error| vec![Problem::error("", error.to_string())])??;
+        let (bundle, instances) = build(bundle, self.ports.workers.len()).await?;
+        if settings.listeners != self.settings.listeners || settings.admin != self.settings.admin {
+            tracing::warn!("changes under listeners and admin take effect at the next start");
+        }
+        let rules = settings.rules();
+        let issuers_changed = rules.token != self.rules.token;
+        self.settings = Arc::new(settings);
+        self.policy = bundle.revision().into();
+        self.rules = Arc::new(rules);
+        if issuers_changed {
+            self.keys = keys_for(&self.rules.token, &self.keys).await;
+            self.refreshing = Refreshing::start(Arc::clone(&self.keys));
+        }
+        self.put_policy_in_force(instances).await;
+        Ok(())
+    }
+
+    async fn put_policy_in_force(&mut self, instances: Vec<Instance>) {
+        self.hand_over(instances.into_iter().map(Some).collect()).await;
+        self.ports.metrics.policy_loaded(&self.policy, UnixTime::now());
+        self.ports.shown.store(Arc::new(self.settings.redacted()));
+    }
+
+    /// Hands the next revision to every worker and waits until all have switched.
+    async fn hand_over(&mut self, instances: Vec<Option<Instance>>) {
+        self.number = self.number.saturating_add(1);
+        let revision = Arc::new(Revision {
+            number: self.number,
+            policy: Arc::clone(&self.policy),
+            rules: Arc::clone(&self.rules),
+            keys: Arc::clone(&self.keys),
+        });
+        let switching = self.ports.workers.iter().zip(instances).map(|(worker, policy)| {
+            let (switched, has_switched) = oneshot::channel();
+            let handover = Handover {
+                revision: Arc::clone(&revision),
+                policy,
+                refresh: self.refreshing.handle.clone(),
+                options: self.settings.answer_options(),
+                switched,
+            };
+            async move {
+                // A worker that has ended has nothing left to decide.
+                if worker.send(handover).await.is_ok() {
+                    let _ended = has_switched.await;
+                }
+            }
+        });
+        join_all(switching).await;
+        self.report(UnixTime::now()).await;
+    }
+
+    async fn report(&self, now: UnixTime) {
+        let names = |keep: fn(&token::IssuerKeys<'_>) -> bool| -> BTreeSet<String> {
+            self.keys.issuers(now).filter(keep).map(|issuer| issuer.issuer.to_owned()).collect()
+        };
+        let waited_for = names(|issuer| !issuer.usable && !issuer.optional);
+        let unavailable = names(|issuer| !issuer.usable);
+        self.ports.readiness.keys(waited_for, unavailable);
+        self.ports.readiness.in_force(self.number);
+        let ready = self.ports.readiness.is_ready();
+        self.ports.metrics.set_ready(ready);
+        if ready {
+            self.ports.health.serving().await;
+        }
+    }
+}
+
+/// The keys that a changed set of issuers begins with: those known already, and the new issuers' fetched first, so that
+/// the change does not deny their tokens for a moment.
+async fn keys_for(config: &Arc<token::Config>, known: &KeySets) -> Arc<KeySets> {
+    let now = UnixTime::now();
+    let carried = KeySets::carried_over(Arc::clone(config), known);
+    if carried.ready(now) {
+        return Arc::new(carried);
+    }
+    let (loaded, problems) = load_once(Arc::clone(config), now).await;
+    for problem in problems {
+        tracing::warn!(%problem, "keys of a new issuer");
+    }
+    Arc::new(if loaded.ready(now) { loaded } else { carried })
+}
+
+/// Parses the policy once for each worker, on a thread where that disturbs nobody.
+async fn build(bundle: Bundle, workers: usize) -> Result<(Bundle, Vec<Instance>), Vec<Problem>> {
+    let building = spawn_blocking(move || {
+        let instances: Result<Vec<_>, _> = (0..workers).map(|_worker| bundle.instance()).collect();
+        instances.map(|instances| (bundle, instances))
+    });
+    building.await.map_err(|error| vec![Problem::error("policy", error.to_string())])?
+}

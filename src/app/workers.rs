@@ -1,0 +1,121 @@
+//! The worker threads: each with its own current-thread runtime, authorizer and connections.
+
+use std::io;
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::sync::mpsc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::task::LocalSet;
+use tokio::time::timeout;
+
+use crate::decision_log::Recorder;
+use crate::ext_authz::Handover;
+use crate::ext_authz::OtherServices;
+use crate::ext_authz::Service;
+use crate::ext_authz::Worker;
+use crate::listener::Limits;
+use crate::listener::Socket;
+use crate::listener::serve_connection;
+
+/// Sockets on their way to one worker: a few, since each worker takes them at once.
+const SOCKET_QUEUE: usize = 64;
+/// Revisions on their way to one worker: the builder waits for each to be taken.
+const HANDOVER_QUEUE: usize = 1;
+/// After accepting has ended, what runs may finish; Envoy's checks take well under a second.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The control side of one worker.
+#[derive(Debug)]
+pub(super) struct WorkerThread {
+    /// Where accepted sockets go.
+    pub sockets: mpsc::Sender<Socket>,
+    /// Where revisions go.
+    pub handovers: mpsc::Sender<Handover>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl WorkerThread {
+    /// Starts one worker. It ends when `drain` is true and its connections are done.
+    pub(super) fn start(
+        index: usize,
+        recorder: Recorder,
+        others: OtherServices,
+        max_message_bytes: u32,
+        limits: Limits,
+        drain: watch::Receiver<bool>,
+    ) -> io::Result<Self> {
+        let (sockets, incoming) = mpsc::channel(SOCKET_QUEUE);
+        let (handovers, revisions) = mpsc::channel(HANDOVER_QUEUE);
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let local = LocalSet::new();
+            let worker = Worker::new(recorder);
+            let service = Rc::new(Service::new(Rc::clone(&worker), others, max_message_bytes));
+            local.block_on(&runtime, serve(&worker, &service, incoming, revisions, limits, drain));
+        })?;
+        Ok(Self { sockets, handovers, thread })
+    }
+
+    /// Waits for the thread's end.
+    pub(super) fn join(self) {
+        let Self { sockets, handovers, thread } = self;
+        drop((sockets, handovers));
+        if thread.join().is_err() {
+            tracing::error!("a worker thread panicked");
+        }
+    }
+}
+
+async fn serve(
+    worker: &Worker,
+    service: &Rc<Service>,
+    mut sockets: mpsc::Receiver<Socket>,
+    mut handovers: mpsc::Receiver<Handover>,
+    limits: Limits,
+    drain: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    let mut ending = drain.clone();
+    loop {
+        tokio::select! {
+            Some(handover) = handovers.recv() => worker.switch(handover),
+            Some(socket) = sockets.recv() => {
+                connections.spawn_local(connection(service, socket, limits, drain.clone()));
+            }
+            Some(ended) = connections.join_next() => log_end(ended),
+            _ = ending.wait_for(|draining| *draining) => break,
+            else => break,
+        }
+    }
+    // Sockets accepted before the listener closed are still answered.
+    sockets.close();
+    while let Some(socket) = sockets.recv().await {
+        connections.spawn_local(connection(service, socket, limits, drain.clone()));
+    }
+    let finish = async { while connections.join_next().await.is_some() {} };
+    if timeout(DRAIN_TIMEOUT, finish).await.is_err() {
+        tracing::warn!("connections were still open after the drain timeout");
+    }
+}
+
+fn connection(
+    service: &Rc<Service>,
+    socket: Socket,
+    limits: Limits,
+    drain: watch::Receiver<bool>,
+) -> impl Future<Output = io::Result<()>> + use<> {
+    let service = Rc::clone(service);
+    serve_connection(socket, limits, drain, move |request| Rc::clone(&service).call(request))
+}
+
+fn log_end(ended: Result<io::Result<()>, tokio::task::JoinError>) {
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection ended with an error"),
+        Err(error) => tracing::error!(%error, "a connection's task failed"),
+    }
+}

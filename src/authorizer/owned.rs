@@ -1,0 +1,66 @@
+//! Owned headers: what an upstream may believe, because on every allow they are set here or taken away.
+
+use std::borrow::Cow;
+
+use percent_encoding::AsciiSet;
+use percent_encoding::CONTROLS;
+use percent_encoding::utf8_percent_encode;
+use uuid::Uuid;
+
+use crate::decision::Decision;
+use crate::decision::Denial;
+use crate::decision::Grant;
+use crate::decision::HeaderField;
+use crate::decision::Reason;
+use crate::facts::Facts;
+use crate::policy::Compatibility;
+use crate::policy::OutputRules;
+
+/// What is encoded in a value: a subject is any text, a header is visible ASCII. `%` too, so that decoding is exact.
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'"').add(b',').add(b';');
+
+/// Sets the owned headers that have a value and removes the rest, together with everything of the owned prefix that
+/// the client sent (in either spelling: servers of the CGI family read `_` as `-`).
+///
+/// # Errors
+/// A value too long for a header: refused rather than cut, since a cut subject is another subject.
+pub(super) fn stamp(mut grant: Grant, facts: &Facts<'_>, decision_id: Uuid, rules: &OutputRules) -> Result<Decision, Denial> {
+    if rules.compatibility == Compatibility::OpaEnvoy {
+        return Ok(Decision::Allow(grant));
+    }
+    let prefix = &rules.owned_prefix;
+    let owned = [
+        ("caller", facts.caller.map(|caller| Cow::Borrowed(caller.spiffe_id.as_str()))),
+        ("user", facts.user.map(|user| encoded(&user.subject))),
+        ("issuer", facts.user.map(|user| encoded(&user.issuer))),
+        ("decision-id", Some(decision_id.to_string().into())),
+    ];
+    let mut set = Vec::with_capacity(owned.len());
+    for (name, value) in owned {
+        let name = format!("{prefix}{name}");
+        match value {
+            None => grant.effects.headers_to_remove.push(name),
+            Some(value) => set.push(HeaderField::new(&name, &value).map_err(|fault| too_long(&name, fault))?),
+        }
+    }
+    if let Some(http) = facts.attributes.http() {
+        for (name, _) in http.header_fields() {
+            let is_set = set.iter().any(|field| field.name().eq_ignore_ascii_case(name));
+            let is_listed = grant.effects.headers_to_remove.iter().any(|listed| listed == name);
+            if rules.is_owned(name) && !is_set && !is_listed {
+                grant.effects.headers_to_remove.push(name.to_owned());
+            }
+        }
+    }
+    grant.effects.headers.append(&mut set);
+    grant.effects.explicit = true;
+    Ok(Decision::Allow(grant))
+}
+
+fn encoded(text: &str) -> Cow<'_, str> {
+    utf8_percent_encode(text, ENCODED).into()
+}
+
+fn too_long(name: &str, fault: impl std::fmt::Display) -> Denial {
+    Denial::new(Reason::TokenTooLarge, format!("`{name}` {fault}"))
+}

@@ -1,0 +1,262 @@
+use std::sync::Condvar;
+use std::sync::Mutex;
+
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use super::*;
+use crate::clock::UnixTime;
+use crate::decision_log::Guard;
+use crate::decision_log::Mask;
+use crate::decision_log::Outcome;
+use crate::decision_log::Recorder;
+use crate::decision_log::fixture;
+use crate::telemetry::Metrics;
+
+/// Long enough for any machine; a test that waits for it has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An output that can be held up, and that can fail.
+#[derive(Clone, Default)]
+struct Out(Arc<(Mutex<Held>, Condvar)>);
+
+#[derive(Default)]
+struct Held {
+    bytes: Vec<u8>,
+    blocked: bool,
+    broken: bool,
+    /// How many writes have begun.
+    writes: usize,
+}
+
+impl Held {
+    fn lines(&self) -> usize {
+        self.bytes.split(|byte| *byte == b'\n').count().saturating_sub(1)
+    }
+}
+
+impl Out {
+    fn set(&self, change: impl FnOnce(&mut Held)) {
+        change(&mut self.0.0.lock().unwrap());
+        self.0.1.notify_all();
+    }
+
+    fn wait_until(&self, ready: impl Fn(&Held) -> bool) {
+        let held = self.0.0.lock().unwrap();
+        let (_held, timeout) = self.0.1.wait_timeout_while(held, PATIENCE, |held| !ready(held)).unwrap();
+        assert!(!timeout.timed_out());
+    }
+
+    fn lines(&self) -> Vec<Json> {
+        let bytes = self.0.0.lock().unwrap().bytes.clone();
+        String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut held = self.0.0.lock().unwrap();
+        held.writes = held.writes.saturating_add(1);
+        self.0.1.notify_all();
+        let mut held = self.0.1.wait_while(held, |held| held.blocked).unwrap();
+        if held.broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        held.bytes.extend_from_slice(bytes);
+        self.0.1.notify_all();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Log {
+    out: Out,
+    metrics: Arc<Metrics>,
+    recorder: Recorder,
+    writer: Writer,
+}
+
+fn log(queue: usize) -> Log {
+    let (out, metrics) = (Out::default(), Metrics::new());
+    let queue = NonZeroUsize::new(queue).unwrap();
+    let format = fixture::format(true, Mask::default());
+    let (sink, writer) = start(queue, format, out.clone(), metrics.decision_log()).unwrap();
+    let recorder = Recorder::new(Some(sink), metrics.worker());
+    Log { out, metrics, recorder, writer }
+}
+
+fn open(recorder: &Recorder) -> Guard {
+    recorder.open(Uuid::new_v4(), UnixTime::from_seconds(1))
+}
+
+fn dropped(metrics: &Metrics) -> [u64; 3] {
+    let counters = metrics.decision_log();
+    [counters.dropped_queue_full.get(), counters.dropped_write_failed.get(), counters.dropped_closed.get()]
+}
+
+#[test]
+fn every_request_has_one_record() {
+    let Log { out, metrics, recorder, writer } = log(64);
+    let guard = open(&recorder);
+    let id = guard.record.decision_id.to_string();
+    guard.finish(Outcome::Allowed);
+    drop(open(&recorder));
+    assert!(writer.close(PATIENCE));
+    let lines = out.lines();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["decision_id"], id);
+    assert_eq!(lines[0]["result"], true);
+    assert_eq!(lines[0].get("error"), None);
+    assert_eq!(lines[1]["countersign"]["reason"], "cancelled");
+    assert_eq!(lines[1]["countersign"]["decision"], "none");
+    assert_eq!(lines[1]["error"], "the request was given up before a decision");
+    assert_eq!(lines[1].get("result"), None);
+    assert_eq!(metrics.decision_log().written.get(), 2);
+    assert!(metrics.encode().contains("checks_total{decision=\"none\",reason=\"cancelled\"} 1"));
+}
+
+#[test]
+fn a_check_that_is_given_up_or_panics_is_recorded() {
+    let Log { out, recorder, writer, .. } = log(64);
+    let future = {
+        let recorder = recorder.clone();
+        async move {
+            let guard = open(&recorder);
+            std::future::pending::<()>().await;
+            guard.finish(Outcome::Allowed);
+        }
+    };
+    let mut future = Box::pin(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(future.as_mut().poll(&mut context).is_pending());
+    drop(future);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _guard = open(&recorder);
+        panic!("a defect");
+    }));
+    assert!(panicked.is_err());
+    assert!(writer.close(PATIENCE));
+    let reasons: Vec<_> = out.lines().iter().map(|line| line["countersign"]["reason"].clone()).collect();
+    assert_eq!(reasons, ["cancelled", "cancelled"]);
+}
+
+#[test]
+fn k4_a_blocked_output_never_blocks_a_request() {
+    let Log { out, metrics, recorder, writer } = log(8);
+    out.set(|held| held.blocked = true);
+    open(&recorder).finish(Outcome::Allowed);
+    out.wait_until(|held| held.writes == 1);
+    let began = Instant::now();
+    for _ in 0..1000 {
+        open(&recorder).finish(Outcome::Allowed);
+    }
+    assert!(began.elapsed() < PATIENCE / 2);
+    assert_eq!(dropped(&metrics), [992, 0, 0]);
+    out.set(|held| held.blocked = false);
+    assert!(writer.close(PATIENCE));
+    assert_eq!(out.lines().len(), 9);
+    assert_eq!(metrics.decision_log().written.get(), 9);
+}
+
+#[test]
+fn k4_waiting_records_are_bounded_in_memory() {
+    let Log { out, metrics, recorder, writer } = log(1000);
+    out.set(|held| held.blocked = true);
+    open(&recorder).finish(Outcome::Allowed);
+    out.wait_until(|held| held.writes == 1);
+    let large = |recorder: &Recorder| {
+        let mut guard = open(recorder);
+        guard.record.message_bytes = MAX_QUEUED_BYTES / 4;
+        guard.finish(Outcome::Allowed);
+    };
+    (0..10).for_each(|_| large(&recorder));
+    assert_eq!(dropped(&metrics), [7, 0, 0]);
+    out.set(|held| held.blocked = false);
+    out.wait_until(|held| held.lines() == 4);
+    // What was written no longer counts.
+    (0..3).for_each(|_| large(&recorder));
+    assert!(writer.close(PATIENCE));
+    assert_eq!(dropped(&metrics), [7, 0, 0]);
+    assert_eq!(out.lines().len(), 7);
+}
+
+#[test]
+fn k4_bodies_are_not_queued() {
+    let (metrics, queued_bytes) = (Metrics::new(), Arc::new(AtomicUsize::new(0)));
+    let (queue, records) = sync_channel(4);
+    let sink = Sink { queue, queued_bytes: Arc::clone(&queued_bytes), metrics: metrics.decision_log() };
+    let mut record = fixture::record();
+    let http = record.attributes.as_mut().unwrap().request.as_mut().unwrap().http.as_mut().unwrap();
+    http.body = "x".repeat(1 << 20);
+    http.raw_body = vec![0; 1 << 20];
+    record.message_bytes = (2 << 20) + 900;
+    sink.send(record);
+    assert_eq!(queued_bytes.load(Ordering::Relaxed), 900 + RECORD_BYTES);
+    let Message::Record(record) = records.recv().unwrap() else { panic!("a record") };
+    let http = record.attributes.as_ref().unwrap().http().unwrap();
+    assert!(http.body.capacity() == 0 && http.raw_body.capacity() == 0);
+}
+
+#[test]
+fn a_shutdown_writes_what_waits() {
+    let Log { out, metrics, recorder, writer } = log(1000);
+    for _ in 0..500 {
+        open(&recorder).finish(Outcome::Allowed);
+    }
+    assert!(writer.close(PATIENCE));
+    assert_eq!(out.lines().len(), 500);
+    open(&recorder).finish(Outcome::Allowed);
+    assert_eq!(dropped(&metrics), [0, 0, 1]);
+    assert_eq!(out.lines().len(), 500);
+}
+
+#[test]
+fn k4_a_shutdown_does_not_wait_for_a_blocked_output() {
+    for requests in [1, 100] {
+        let Log { out, recorder, writer, .. } = log(8);
+        out.set(|held| held.blocked = true);
+        for _ in 0..requests {
+            open(&recorder).finish(Outcome::Allowed);
+        }
+        assert!(!writer.close(Duration::from_millis(30)));
+        out.set(|held| held.blocked = false);
+    }
+}
+
+#[test]
+fn k4_a_broken_output_is_counted_and_tried_again() {
+    let Log { out, metrics, recorder, writer } = log(8);
+    out.set(|held| held.broken = true);
+    open(&recorder).finish(Outcome::Allowed);
+    let began = Instant::now();
+    while dropped(&metrics) != [0, 1, 0] {
+        assert!(began.elapsed() < PATIENCE);
+        thread::sleep(POLL);
+    }
+    out.set(|held| held.broken = false);
+    open(&recorder).finish(Outcome::Allowed);
+    assert!(writer.close(PATIENCE));
+    assert_eq!(out.lines().len(), 1);
+    assert_eq!(metrics.decision_log().written.get(), 1);
+}
+
+#[test]
+fn without_a_log_the_metrics_still_count() {
+    let metrics = Metrics::new();
+    open(&Recorder::new(None, metrics.worker())).finish(Outcome::Allowed);
+    assert!(metrics.encode().contains("checks_total{decision=\"allow\",reason=\"policy_allowed\"} 1"));
+}
+
+#[test]
+fn k5_a_guard_does_not_print_what_it_holds() {
+    let metrics = Metrics::new();
+    let mut guard = open(&Recorder::new(None, metrics.worker()));
+    let id = guard.record.decision_id;
+    guard.record = Record { decision_id: id, ..fixture::record() };
+    let printed = format!("{guard:?}");
+    assert!(printed.contains(&id.to_string()));
+    assert!(!printed.contains("Bearer") && !printed.contains("alice"), "{printed}");
+}

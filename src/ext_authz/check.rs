@@ -1,0 +1,90 @@
+//! One check, bytes in, answer out: what the server, `eval`, the cases, the benches and the fuzzer all call.
+
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+
+use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+
+use super::decode::decode;
+use super::encode::Options;
+use super::encode::encode;
+use crate::authorizer::Authorizer;
+use crate::authorizer::Check;
+use crate::authorizer::Step;
+use crate::clock::UnixTime;
+use crate::decision::Decision;
+use crate::decision::Denial;
+use crate::decision::Reason;
+use crate::decision_log::Outcome;
+use crate::decision_log::Record;
+use crate::decision_log::Revision;
+use crate::facts::Attributes;
+use crate::telemetry::Stage;
+use crate::telemetry::Stopwatch;
+use crate::telemetry::TraceContext;
+use crate::telemetry::trace::TRACEPARENT;
+use crate::token::IssuerIndex;
+
+/// One call, before its bytes are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The message.
+    pub wire: &'a [u8],
+    /// The time at which everything is judged.
+    pub now: UnixTime,
+    /// What to answer where a key is unknown; `None` while it can still be waited for.
+    pub unknown_key: Option<Reason>,
+    /// How the answer is written.
+    pub options: Options,
+}
+
+/// Where a call has come to.
+#[derive(Debug)]
+pub enum Outgoing {
+    /// The answer.
+    Answer(Box<CheckResponse>),
+    /// Nothing yet: a key is missing that could be fetched. The check starts again from its first step afterwards.
+    NeedsKeys(IssuerIndex),
+}
+
+/// Checks one request, and leaves in `record` what was found and what it came to. Never fails and never panics: what
+/// cannot be decided is denied.
+pub fn check(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, watch: &mut Stopwatch) -> Outgoing {
+    let id = record.decision_id.hyphenated().to_string();
+    let revision = authorizer.revision();
+    record.message_bytes = call.wire.len();
+    record.revision = Some(Revision {
+        number: revision.number,
+        policy: revision.policy.clone(),
+        shape: revision.rules.shape,
+    });
+    let decided = match decode(call.wire) {
+        Err(denial) => Step::Decided(Decision::Deny(denial)),
+        Ok(attributes) => {
+            watch.lap(Stage::Decode);
+            record.trace = record.trace.or_else(|| trace_of(&attributes));
+            let (decision_id, now, unknown_key) = (record.decision_id, call.now, call.unknown_key);
+            let check = Check { attributes: &attributes, decision_id, now, unknown_key };
+            let step = catch_unwind(AssertUnwindSafe(|| authorizer.decide(&check, record, watch)));
+            record.attributes = Some(attributes);
+            step.unwrap_or_else(|_panic| Step::Decided(Decision::Deny(panicked())))
+        }
+    };
+    match decided {
+        Step::NeedsKeys(issuer) => Outgoing::NeedsKeys(issuer),
+        Step::Decided(decision) => {
+            record.outcome = Outcome::from(&decision);
+            let response = encode(decision, &id, call.options);
+            watch.lap(Stage::Encode);
+            Outgoing::Answer(Box::new(response))
+        }
+    }
+}
+
+fn trace_of(attributes: &Attributes) -> Option<TraceContext> {
+    TraceContext::parse(attributes.http()?.single_header(TRACEPARENT).ok()??)
+}
+
+fn panicked() -> Denial {
+    Denial::new(Reason::ServerPanic, "the check panicked")
+}

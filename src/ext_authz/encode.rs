@@ -1,0 +1,240 @@
+//! A [`Decision`] as Envoy's `CheckResponse`.
+//!
+//! Every answer is a `CheckResponse` under gRPC status OK: to Envoy a gRPC error, or an `error_response`, is a failure of
+//! the authorizer, which `failure_mode_allow` turns into permission.
+//!
+//! # What becomes of a header that is there already
+//!
+//! `HeaderValueOption` says it in two fields, and what both left unset mean depends on the list that the header is in
+//! and on Envoy's version. Tried on Envoy 1.40, which OPA-Envoy leaves to its silence:
+//!
+//! | list | silence | `append: false` | `append: true` |
+//! |---|---|---|---|
+//! | `ok_response.headers` | overwrites; of one name the last value stays (newer Envoys: appends) | overwrites | appends after a comma |
+//! | `ok_response.response_headers_to_add` | adds beside | overwrites; of one name the last value stays | adds beside |
+//! | `denied_response.headers` | sets; of one name all values stay | sets (newer Envoys: the last value stays) | **is dropped** |
+//!
+//! So request headers say both fields, or a newer Envoy would append an identity header to the client's own; response
+//! headers are left to their silence; of a denial's headers the first of a name overwrites, and more are left to theirs.
+
+use std::collections::HashMap;
+
+use envoy_types::pb::envoy::config::core::v3::HeaderValue;
+use envoy_types::pb::envoy::config::core::v3::HeaderValueOption;
+use envoy_types::pb::envoy::config::core::v3::QueryParameter;
+use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use envoy_types::pb::envoy::r#type::v3::HttpStatus;
+use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+use envoy_types::pb::envoy::service::auth::v3::DeniedHttpResponse;
+use envoy_types::pb::envoy::service::auth::v3::OkHttpResponse;
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use envoy_types::pb::google::protobuf::BoolValue;
+use envoy_types::pb::google::protobuf::ListValue;
+use envoy_types::pb::google::protobuf::Struct;
+use envoy_types::pb::google::protobuf::Value;
+use envoy_types::pb::google::protobuf::value::Kind;
+use envoy_types::pb::google::rpc::Status;
+use serde_json::Map;
+use serde_json::Value as Json;
+use tonic::Code;
+
+use crate::decision::Decision;
+use crate::decision::Denial;
+use crate::decision::DeniedResponse;
+use crate::decision::Effects;
+use crate::decision::Grant;
+use crate::decision::HeaderField;
+use crate::decision::Reason;
+
+/// What the answers look like, beyond the decision itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// A refusal without a body of the policy's own says its reason as JSON: `{"reason":"token_expired"}`.
+    pub reason_in_body: bool,
+    /// What several values of one request header mean.
+    pub several_values: SeveralValues,
+}
+
+/// What several values for one request header, `"x-role": ["a", "b"]`, come to at the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SeveralValues {
+    /// All of them, joined with a comma.
+    #[default]
+    Joined,
+    /// The last, as with OPA-Envoy: its values overwrite one another.
+    Last,
+}
+
+/// Makes the answer to one check. `dynamic_metadata` always has the `decision_id`, whatever the policy put there.
+pub fn encode(decision: Decision, decision_id: &str, options: Options) -> CheckResponse {
+    match decision {
+        Decision::Allow(Grant { effects, dynamic_metadata }) => CheckResponse {
+            status: Some(status(Code::Ok)),
+            dynamic_metadata: Some(metadata(dynamic_metadata, decision_id)),
+            http_response: ok_response(effects, options.several_values).map(HttpResponse::OkResponse),
+        },
+        Decision::Deny(Denial { reason, detail: _, response, dynamic_metadata }) => CheckResponse {
+            status: Some(status(code(reason))),
+            dynamic_metadata: Some(metadata(dynamic_metadata, decision_id)),
+            http_response: denied_response(reason, response, options).map(HttpResponse::DeniedResponse),
+        },
+    }
+}
+
+/// The challenge that goes with a refusal for want of a good token (RFC 6750 §3), if the reason is one.
+///
+/// The error says no more than its code: which check failed stands in the log, where an attacker cannot learn from it.
+pub const fn challenge(reason: Reason) -> Option<&'static str> {
+    match reason {
+        // §3.1: no error code where there was no authentication information, or of an unsupported method.
+        Reason::TokenMissing | Reason::TokenScheme => Some(r#"Bearer realm="countersign""#),
+        Reason::TokenRepeated => Some(r#"Bearer realm="countersign", error="invalid_request""#),
+        _ if reason.http_status() == UNAUTHORIZED => Some(r#"Bearer realm="countersign", error="invalid_token""#),
+        _ => None,
+    }
+}
+
+const UNAUTHORIZED: u16 = 401;
+const FORBIDDEN: u16 = 403;
+const UNAVAILABLE: u16 = 503;
+
+/// The gRPC status inside the answer follows the reason, not the HTTP status that a policy chose: a policy's own 401
+/// is a policy's "no", as with OPA-Envoy.
+const fn code(reason: Reason) -> Code {
+    match reason.http_status() {
+        UNAUTHORIZED => Code::Unauthenticated,
+        UNAVAILABLE => Code::Unavailable,
+        _ => Code::PermissionDenied,
+    }
+}
+
+fn status(code: Code) -> Status {
+    Status { code: code.into(), message: String::new(), details: Vec::new() }
+}
+
+/// `None` where the grant changes nothing and did not ask for an explicit answer: a plain `true`.
+fn ok_response(effects: Effects, several_values: SeveralValues) -> Option<OkHttpResponse> {
+    let Effects { headers, headers_to_remove, response_headers, query_to_set, query_to_remove, explicit } = effects;
+    let changes_nothing = headers.is_empty()
+        && headers_to_remove.is_empty()
+        && response_headers.is_empty()
+        && query_to_set.is_empty()
+        && query_to_remove.is_empty();
+    if changes_nothing && !explicit {
+        return None;
+    }
+    Some(OkHttpResponse {
+        headers: request_headers(headers, several_values),
+        headers_to_remove,
+        response_headers_to_add: response_headers.into_iter().map(|field| header(field, Existing::Silent)).collect(),
+        query_parameters_to_set: query_to_set.into_iter().map(|(key, value)| QueryParameter { key, value }).collect(),
+        query_parameters_to_remove: query_to_remove,
+        ..OkHttpResponse::default()
+    })
+}
+
+/// `None` where the denial is bare: Envoy then answers 403 by itself.
+fn denied_response(
+    reason: Reason,
+    response: Option<DeniedResponse>,
+    Options { reason_in_body, .. }: Options,
+) -> Option<DeniedHttpResponse> {
+    let response = match response {
+        None if !reason_in_body => return None,
+        None => DeniedResponse { http_status: FORBIDDEN, headers: Vec::new(), body: String::new() },
+        Some(response) => response,
+    };
+    let DeniedResponse { http_status, headers, mut body } = response;
+    let mut headers = local_headers(headers);
+    if let Some(challenge) = challenge(reason) {
+        headers.push(option("www-authenticate".to_owned(), challenge.to_owned(), Existing::Overwritten));
+    }
+    if reason_in_body && body.is_empty() {
+        body = format!(r#"{{"reason":"{reason}"}}"#);
+        headers.push(option("content-type".to_owned(), "application/json".to_owned(), Existing::Overwritten));
+    }
+    Some(DeniedHttpResponse { status: Some(HttpStatus { code: http_status.into() }), headers, body })
+}
+
+/// What a header does to one of its name that is there already.
+#[derive(Clone, Copy)]
+enum Existing {
+    Overwritten,
+    Appended,
+    /// What Envoy makes of a header that does not say.
+    Silent,
+}
+
+fn request_headers(fields: Vec<HeaderField>, several_values: SeveralValues) -> Vec<HeaderValueOption> {
+    let repeated = match several_values {
+        SeveralValues::Joined => Existing::Appended,
+        SeveralValues::Last => Existing::Overwritten,
+    };
+    headers(fields, repeated)
+}
+
+fn local_headers(fields: Vec<HeaderField>) -> Vec<HeaderValueOption> {
+    headers(fields, Existing::Silent)
+}
+
+/// The first of each name overwrites, so that nothing of the client's or the proxy's stays; the further ones of that
+/// name are as `repeated` says.
+fn headers(fields: Vec<HeaderField>, repeated: Existing) -> Vec<HeaderValueOption> {
+    let mut options: Vec<HeaderValueOption> = Vec::with_capacity(fields.len());
+    for field in fields {
+        let names = options.iter().filter_map(|option| option.header.as_ref());
+        let is_repeated = names.map(|header| &header.key).any(|name| name.eq_ignore_ascii_case(field.name()));
+        options.push(header(field, if is_repeated { repeated } else { Existing::Overwritten }));
+    }
+    options
+}
+
+fn header(field: HeaderField, existing: Existing) -> HeaderValueOption {
+    let (name, value) = field.into_parts();
+    option(name, value, existing)
+}
+
+#[expect(deprecated, reason = "Envoys before 1.41 look at `append` first, later ones at `append_action` where it is unset")]
+fn option(key: String, value: String, existing: Existing) -> HeaderValueOption {
+    let (append, append_action) = match existing {
+        Existing::Overwritten => (Some(false), HeaderAppendAction::OverwriteIfExistsOrAdd),
+        Existing::Appended => (Some(true), HeaderAppendAction::AppendIfExistsOrAdd),
+        Existing::Silent => (None, HeaderAppendAction::AppendIfExistsOrAdd),
+    };
+    HeaderValueOption {
+        header: Some(HeaderValue { key, value, raw_value: Vec::new() }),
+        append: append.map(|value| BoolValue { value }),
+        append_action: append_action.into(),
+        keep_empty_value: false,
+    }
+}
+
+fn metadata(policy: Map<String, Json>, decision_id: &str) -> Struct {
+    let mut metadata = structure(policy);
+    let decision_id = Value { kind: Some(Kind::StringValue(decision_id.to_owned())) };
+    metadata.fields.insert("decision_id".to_owned(), decision_id);
+    metadata
+}
+
+fn structure(object: Map<String, Json>) -> Struct {
+    let fields: HashMap<_, _> = object.into_iter().map(|(name, field)| (name, value(field))).collect();
+    Struct { fields }
+}
+
+fn value(json: Json) -> Value {
+    let kind = match json {
+        Json::Null => Kind::NullValue(0),
+        Json::Bool(truth) => Kind::BoolValue(truth),
+        // A `Struct` has no numbers but doubles; one beyond their range is kept as its digits.
+        Json::Number(number) => {
+            number.as_f64().map_or_else(|| Kind::StringValue(number.to_string()), Kind::NumberValue)
+        }
+        Json::String(text) => Kind::StringValue(text),
+        Json::Array(items) => Kind::ListValue(ListValue { values: items.into_iter().map(value).collect() }),
+        Json::Object(object) => Kind::StructValue(structure(object)),
+    };
+    Value { kind: Some(kind) }
+}
+
+#[cfg(test)]
+mod tests;

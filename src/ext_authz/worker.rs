@@ -1,0 +1,156 @@
+//! One worker: a thread's authorizer and the asynchronous edge around it.
+//!
+//! Everything here lives on one thread: the authorizer is in a `RefCell`, borrowed only between two awaits, so a
+//! request holds one revision and the path has no lock.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio::time::timeout_at;
+use uuid::Uuid;
+
+use super::check::Call;
+use super::check::Outgoing;
+use super::check::check;
+use super::encode::Options;
+use super::encode::encode;
+use crate::authorizer::Authorizer;
+use crate::authorizer::Revision;
+use crate::clock::UnixTime;
+use crate::decision::Decision;
+use crate::decision::Denial;
+use crate::decision::Reason;
+use crate::decision_log::Guard;
+use crate::decision_log::Outcome;
+use crate::decision_log::Recorder;
+use crate::policy;
+use crate::telemetry::TraceContext;
+use crate::token::IssuerIndex;
+use crate::token::refresh::RefreshHandle;
+
+/// A revision on its way to one worker.
+#[derive(Debug)]
+pub struct Handover {
+    /// What to go over to.
+    pub revision: Arc<Revision>,
+    /// The worker's own policy instance; `None` where the policy did not change.
+    pub policy: Option<policy::Instance>,
+    /// How this revision's issuers are asked for new keys.
+    pub refresh: RefreshHandle,
+    /// How answers are written.
+    pub options: Options,
+    /// Told once the worker has switched.
+    pub switched: oneshot::Sender<()>,
+}
+
+/// One thread's side of the service.
+#[derive(Debug)]
+pub struct Worker {
+    state: RefCell<Option<State>>,
+    recorder: Recorder,
+}
+
+/// What a revision brings.
+#[derive(Debug)]
+struct State {
+    authorizer: Authorizer,
+    refresh: RefreshHandle,
+    options: Options,
+}
+
+/// How long a check may take where the proxy sets no deadline: Envoy's own default for ext_authz.
+const DEFAULT_DEADLINE: Duration = Duration::from_millis(200);
+/// What is kept back of a deadline, so that the answer still arrives.
+const ANSWER_MARGIN: Duration = Duration::from_millis(10);
+/// The longest wait for a key, whatever the proxy's deadline: Istio's default of 600 s is no time to hold a request.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+impl Worker {
+    /// A worker without a revision: it denies until it has one.
+    pub fn new(recorder: Recorder) -> Rc<Self> {
+        Rc::new(Self { state: RefCell::new(None), recorder })
+    }
+
+    /// Goes over to a new revision between two requests.
+    pub fn switch(&self, handover: Handover) {
+        let Handover { revision, policy, refresh, options, switched } = handover;
+        let mut state = self.state.borrow_mut();
+        match (state.as_mut(), policy) {
+            (Some(state), policy) => {
+                state.authorizer.switch(revision, policy);
+                state.refresh = refresh;
+                state.options = options;
+            }
+            (None, Some(policy)) => {
+                *state = Some(State { authorizer: Authorizer::new(revision, policy), refresh, options });
+            }
+            // The first handover always brings an instance; without one there is nothing to go over to.
+            (None, None) => return,
+        }
+        let _publisher_gone = switched.send(());
+    }
+
+    /// Answers one check.
+    pub(super) async fn answer(
+        &self,
+        wire: Bytes,
+        deadline: Option<Duration>,
+        trace: Option<TraceContext>,
+    ) -> CheckResponse {
+        let wait = deadline.unwrap_or(DEFAULT_DEADLINE).saturating_sub(ANSWER_MARGIN).min(MAX_WAIT);
+        let until = Instant::now().checked_add(wait);
+        let mut guard = self.open(trace);
+        let mut unknown_key = None;
+        loop {
+            match self.check(&wire, unknown_key, &mut guard) {
+                Outgoing::Answer(response) => return *response,
+                Outgoing::NeedsKeys(issuer) => unknown_key = Some(self.fetch_keys(issuer, until).await),
+            }
+        }
+    }
+
+    /// Denies a call whose message the transport did not deliver: too long, compressed, or none.
+    pub(super) fn refuse_unread(&self, trace: Option<TraceContext>) -> CheckResponse {
+        let mut guard = self.open(trace);
+        self.deny(Denial::new(Reason::RequestTooLarge, "the message is too long or not plainly framed"), &mut guard)
+    }
+
+    fn open(&self, trace: Option<TraceContext>) -> Guard {
+        let mut guard = self.recorder.open(Uuid::new_v4(), UnixTime::now());
+        guard.record.trace = trace;
+        guard
+    }
+
+    fn check(&self, wire: &[u8], unknown_key: Option<Reason>, guard: &mut Guard) -> Outgoing {
+        let mut state = self.state.borrow_mut();
+        let Some(State { authorizer, options, .. }) = state.as_mut() else {
+            let denial = Denial::new(Reason::ServerNotReady, "no revision is in force yet");
+            return Outgoing::Answer(Box::new(self.deny(denial, guard)));
+        };
+        let call = Call { wire, now: UnixTime::now(), unknown_key, options: *options };
+        check(authorizer, &call, &mut guard.record, &mut guard.stopwatch)
+    }
+
+    fn deny(&self, denial: Denial, guard: &mut Guard) -> CheckResponse {
+        let decision = Decision::Deny(denial);
+        guard.record.outcome = Outcome::from(&decision);
+        encode(decision, &guard.record.decision_id.to_string(), Options::default())
+    }
+
+    /// Waits for one shared fetch of an issuer's keys, within the deadline. Says what to answer if the key is still
+    /// unknown on the revision after it: 401 where the issuer was heard, 503 where it was not.
+    async fn fetch_keys(&self, issuer: IssuerIndex, until: Option<Instant>) -> Reason {
+        let refresh = self.state.borrow().as_ref().map(|state| state.refresh.clone());
+        let Some((refresh, until)) = refresh.zip(until) else { return Reason::TokenKeysUnavailable };
+        match timeout_at(until, refresh.refresh(issuer)).await {
+            Ok(outcome) => outcome.denial().reason,
+            Err(_out_of_time) => Reason::TokenKeysUnavailable,
+        }
+    }
+}

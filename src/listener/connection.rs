@@ -1,0 +1,111 @@
+//! One HTTP/2 connection, within bounds.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use http::Request;
+use http::Response;
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::task::spawn_local;
+use tokio::time::sleep;
+use tonic::body::Body;
+
+use super::Socket;
+use super::Stream;
+
+/// What one connection may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Requests at a time.
+    pub max_concurrent_streams: u32,
+    /// After this time the connection is asked to close.
+    pub max_age: Duration,
+}
+
+/// HTTP/2 header lists: Envoy's gRPC client sends well under a kilobyte.
+const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;
+/// Streams reset before they were accepted (CVE-2023-44487): beyond it the connection ends.
+const MAX_PENDING_RESETS: usize = 20;
+/// Resets that the client provokes from us (CVE-2025-8671).
+const MAX_LOCAL_RESETS: usize = 256;
+/// One stream's window: a CheckRequest with headers and a usual body fits.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// All streams' window of one connection, which bounds what it can make us hold unread.
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// Dead peers are noticed after interval + timeout.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Spawns on the worker's own thread, so that services need not be `Send`.
+#[derive(Debug, Clone, Copy)]
+struct LocalExecutor;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        spawn_local(future);
+    }
+}
+
+/// Serves one connection until the peer leaves, its age is reached, or `drain` turns true; then what runs is finished.
+///
+/// # Errors
+/// Those of the socket and of HTTP/2, for the log.
+pub async fn serve_connection<H, F>(socket: Socket, limits: Limits, drain: watch::Receiver<bool>, handle: H) -> io::Result<()>
+where
+    H: Fn(Request<Incoming>) -> F + 'static,
+    F: Future<Output = Response<Body>> + 'static,
+{
+    let Socket { stream, permit: _held_until_the_end } = socket;
+    match stream {
+        Stream::Tcp(stream) => serve(TcpStream::from_std(stream)?, limits, drain, handle).await,
+        Stream::Unix(stream) => serve(UnixStream::from_std(stream)?, limits, drain, handle).await,
+    }
+}
+
+async fn serve<I, H, F>(io: I, limits: Limits, mut drain: watch::Receiver<bool>, handle: H) -> io::Result<()>
+where
+    I: AsyncRead + AsyncWrite + Unpin + 'static,
+    H: Fn(Request<Incoming>) -> F + 'static,
+    F: Future<Output = Response<Body>> + 'static,
+{
+    let service = service_fn(move |request| {
+        let response = handle(request);
+        async move { Ok::<_, Infallible>(response.await) }
+    });
+    let connection = http2::Builder::new(LocalExecutor)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.max_concurrent_streams)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_LOCAL_RESETS)
+        .max_header_list_size(MAX_HEADER_LIST_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .serve_connection(TokioIo::new(io), service);
+    let mut connection = pin!(connection);
+    let draining = async {
+        // An error means that the drain's owner is gone: the process ends.
+        let _closed = drain.wait_for(|draining| *draining).await;
+    };
+    tokio::select! {
+        ended = connection.as_mut() => return ended.map_err(io::Error::other),
+        () = draining => {}
+        () = sleep(limits.max_age) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await.map_err(io::Error::other)
+}

@@ -1,0 +1,102 @@
+//! Whether a verified token is good for this request, now: asked of every request, also where the verification is kept.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use serde_json::Map;
+use serde_json::Value as Json;
+
+use super::IssuerConfig;
+use super::claims::Confirmation;
+use super::claims::VerifiedToken;
+use super::jws::canonical_type;
+use crate::clock::UnixTime;
+use crate::decision::Denial;
+use crate::decision::Reason;
+
+/// Types with a purpose of their own: whatever is configured, none of them is a user's bearer token (RFC 8725 §3.11).
+const OTHER_PURPOSES: &[&str] = &[
+    "client-authentication+jwt",
+    "dpop+jwt",
+    "kb+jwt",
+    "logout+jwt",
+    "oauth-authz-req+jwt",
+    "oauth-id-jag+jwt",
+    "secevent+jwt",
+    "token-introspection+jwt",
+    "txntoken+jwt",
+    "wit+jwt",
+    "wpt+jwt",
+];
+
+impl VerifiedToken {
+    /// Checks type, life, audience, required claims and proof of possession against the issuer's rules.
+    pub(super) fn admit(
+        &self,
+        rules: &IssuerConfig,
+        peer_certificate: Option<&[u8; 32]>,
+        now: UnixTime,
+    ) -> Result<(), Denial> {
+        check_type(self.user.token_type.as_deref(), &rules.token_types)?;
+        self.check_life(rules, now)?;
+        check_audience(&self.user.audience, &rules.audiences)?;
+        check_required(&self.user.claims, &rules.required_claims)?;
+        check_confirmation(&self.confirmation, peer_certificate)
+    }
+
+    /// Alive from `nbf - leeway`, inclusive, to `exp + leeway`, exclusive; not issued after `now + leeway`.
+    fn check_life(&self, rules: &IssuerConfig, now: UnixTime) -> Result<(), Denial> {
+        let leeway = i64::try_from(rules.leeway.as_secs()).unwrap_or(i64::MAX);
+        if now >= UnixTime::from_seconds(self.user.expires_at).plus_seconds(leeway) {
+            return Err(Denial::new(Reason::TokenExpired, format!("`exp` is {}", self.user.expires_at)));
+        }
+        for (name, begin) in [("nbf", self.not_before), ("iat", self.user.issued_at)] {
+            let Some(begin) = begin else { continue };
+            if now.plus_seconds(leeway) < UnixTime::from_seconds(begin) {
+                return Err(Denial::new(Reason::TokenNotYetValid, format!("`{name}` is {begin}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_type(token_type: Option<&str>, allowed: &[String]) -> Result<(), Denial> {
+    let fits = match token_type {
+        Some(named) if OTHER_PURPOSES.contains(&named) => false,
+        None | Some("jwt" | "at+jwt") if allowed.is_empty() => true,
+        None => false,
+        Some(named) => allowed.iter().any(|allowed| canonical_type(allowed) == named),
+    };
+    if fits { Ok(()) } else { Err(Denial::new(Reason::TokenType, "`typ` is not one of the allowed")) }
+}
+
+fn check_audience(audience: &[String], ours: &[String]) -> Result<(), Denial> {
+    if audience.iter().any(|named| ours.contains(named)) {
+        return Ok(());
+    }
+    Err(Denial::new(Reason::TokenAudience, "`aud` names none of the configured audiences"))
+}
+
+fn check_required(claims: &Map<String, Json>, required: &[(String, Option<Json>)]) -> Result<(), Denial> {
+    for (name, wanted) in required {
+        let found = claims.get(name);
+        let satisfied = match wanted {
+            Some(value) => found == Some(value),
+            None => found.is_some_and(|claim| !claim.is_null()),
+        };
+        if !satisfied {
+            return Err(Denial::new(Reason::TokenClaimMissing, format!("`{name}` is not as required")));
+        }
+    }
+    Ok(())
+}
+
+fn check_confirmation(confirmation: &Confirmation, peer_certificate: Option<&[u8; 32]>) -> Result<(), Denial> {
+    let denied = |detail| Err(Denial::new(Reason::TokenConfirmation, detail));
+    match (confirmation, peer_certificate) {
+        (Confirmation::None, _) => Ok(()),
+        (Confirmation::Unprovable, _) => denied("`cnf` is of a kind that is not supported"),
+        (Confirmation::Certificate(_), None) => denied("`cnf` names a certificate, and the peer has none"),
+        (Confirmation::Certificate(wanted), Some(peer)) => {
+            verify_slices_are_equal(wanted, peer).or_else(|_differ| denied("`cnf` names another certificate"))
+        }
+    }
+}

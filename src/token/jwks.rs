@@ -1,0 +1,187 @@
+//! An issuer's JWKS (RFC 7517 §5) as a set of verification keys.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use serde_json::Map;
+use serde_json::Value as Json;
+use thiserror::Error;
+
+use super::algorithm::Algorithm;
+use super::json;
+use super::json::JsonError;
+use super::json::Limits;
+use super::jwk::JwkError;
+use super::jwk::VerificationKey;
+use super::jws::Header;
+use super::jws::is_key_id;
+use super::shown;
+use crate::decision::Denial;
+use crate::decision::Reason;
+
+/// Large issuers publish some ten keys; a set of more than this is a mistake or an attack, and refused whole, since
+/// leaving out some would refuse some users.
+const MAX_KEYS: usize = 256;
+/// A set is an object with a list of flat objects, in which certificates may be listed.
+const JWKS_LIMITS: Limits = Limits { depth: 8, values: 16_384 };
+
+/// The usable keys of one issuer. Equal sets verify the same tokens.
+#[derive(Debug)]
+pub struct KeySet {
+    named: BTreeMap<String, Named>,
+    unnamed: Vec<VerificationKey>,
+    warnings: Vec<String>,
+}
+
+/// What a `kid` of the set stands for.
+#[derive(Debug, PartialEq)]
+enum Named {
+    Usable(VerificationKey),
+    /// Known, but no token is verified with it. Asking for newer keys would not help.
+    Unusable,
+    /// Two usable keys have this `kid`: neither is used.
+    Ambiguous,
+}
+
+/// Why a document is no JWKS.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum KeySetError {
+    /// Not a JSON object, one with a repeated member name, or one too large.
+    #[error("the key set {0}")]
+    Json(String),
+    /// No `keys`, or not a list of objects.
+    #[error("the key set has no `keys` that is a list of objects")]
+    NoKeys,
+    /// More keys than are looked at.
+    #[error("the key set has more than {MAX_KEYS} keys")]
+    TooManyKeys,
+}
+
+/// Why no key of a set is the token's.
+#[derive(Debug)]
+pub(super) enum NoKey {
+    /// The set has no such `kid`; a newer one may.
+    Unknown,
+    /// The token is refused whatever newer sets hold.
+    Denied(Denial),
+}
+
+impl KeySet {
+    /// Reads a JWKS. Keys that cannot be used are left out, each with a warning; `algorithms` are the issuer's.
+    ///
+    /// # Errors
+    /// [`KeySetError`] where the document as a whole is not one.
+    pub fn parse(document: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeySetError> {
+        let mut document = json::read_object(document, JWKS_LIMITS)
+            .map_err(|error: JsonError| KeySetError::Json(error.to_string()))?;
+        let Some(Json::Array(keys)) = document.remove("keys") else { return Err(KeySetError::NoKeys) };
+        if keys.len() > MAX_KEYS {
+            return Err(KeySetError::TooManyKeys);
+        }
+        let rsa = only_rsa(algorithms);
+        let mut set = Self { named: BTreeMap::new(), unnamed: Vec::new(), warnings: Vec::new() };
+        for (position, key) in keys.iter().enumerate() {
+            set.add(position, key.as_object().ok_or(KeySetError::NoKeys)?, rsa);
+        }
+        // The order of a set means nothing, so it must not make two sets differ.
+        set.unnamed.sort_by(|a, b| a.encoded().cmp(b.encoded()));
+        Ok(set)
+    }
+
+    /// How many keys tokens are verified with.
+    pub fn usable(&self) -> usize {
+        self.keys().count()
+    }
+
+    /// What was left out of the set, and why; for the log.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The key that a token with this header is verified with.
+    pub(super) fn find(&self, header: &Header) -> Result<&VerificationKey, NoKey> {
+        let key = match &header.key_id {
+            Some(id) => self.by_id(id)?,
+            None => self.only_one(header.algorithm)?,
+        };
+        if key.algorithm() != header.algorithm {
+            let detail = format!("the token is {}, its key for {}", header.algorithm, key.algorithm());
+            return Err(NoKey::Denied(Denial::new(Reason::TokenAlgorithm, detail)));
+        }
+        Ok(key)
+    }
+
+    fn by_id(&self, id: &str) -> Result<&VerificationKey, NoKey> {
+        let refused = |why| NoKey::Denied(Denial::new(Reason::TokenKeyUnknown, format!("key `{}` {why}", shown(id))));
+        match self.named.get(id) {
+            None => Err(NoKey::Unknown),
+            Some(Named::Usable(key)) => Ok(key),
+            Some(Named::Unusable) => Err(refused("cannot be used")),
+            Some(Named::Ambiguous) => Err(refused("stands in the set twice")),
+        }
+    }
+
+    /// A token without `kid` is not tried against several keys: which one it meets would be a matter of luck.
+    fn only_one(&self, algorithm: Algorithm) -> Result<&VerificationKey, NoKey> {
+        let mut fitting = self.keys().filter(|key| key.algorithm() == algorithm);
+        match (fitting.next(), fitting.next()) {
+            (Some(key), None) => Ok(key),
+            _ => Err(NoKey::Denied(Denial::new(Reason::TokenKeyUnknown, "no `kid`, and not exactly one key fits"))),
+        }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &VerificationKey> {
+        let named = self.named.values().filter_map(|named| match named {
+            Named::Usable(key) => Some(key),
+            Named::Unusable | Named::Ambiguous => None,
+        });
+        named.chain(&self.unnamed)
+    }
+
+    fn add(&mut self, position: usize, jwk: &Map<String, Json>, rsa: Option<Algorithm>) {
+        let key = VerificationKey::from_jwk(jwk, rsa);
+        match &key {
+            // Sets commonly hold keys for encryption too; nothing is wrong with them.
+            Ok(_) | Err(JwkError::Purpose) => {}
+            Err(error) => self.warnings.push(format!("key {position} {error}")),
+        }
+        match jwk.get("kid") {
+            None => self.unnamed.extend(key.ok()),
+            Some(Json::String(id)) if is_key_id(id) => self.add_named(id, key.ok()),
+            Some(_) => self.warnings.push(format!("key {position} has a `kid` that is no short text")),
+        }
+    }
+
+    fn add_named(&mut self, id: &str, key: Option<VerificationKey>) {
+        match self.named.entry(id.to_owned()) {
+            Entry::Vacant(place) => {
+                place.insert(key.map_or(Named::Unusable, Named::Usable));
+            }
+            Entry::Occupied(mut place) => {
+                let Some(key) = key else { return };
+                let both = match place.get() {
+                    Named::Unusable => Named::Usable(key),
+                    Named::Usable(_) | Named::Ambiguous => Named::Ambiguous,
+                };
+                if both == Named::Ambiguous {
+                    self.warnings.push(format!("several keys have the `kid` `{}`: none of them is used", shown(id)));
+                }
+                place.insert(both);
+            }
+        }
+    }
+}
+
+impl PartialEq for KeySet {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { named, unnamed, warnings: _ } = self;
+        *named == other.named && *unnamed == other.unnamed
+    }
+}
+
+/// The issuer's RSA algorithm, where it has exactly one.
+fn only_rsa(algorithms: &[Algorithm]) -> Option<Algorithm> {
+    let mut rsa = algorithms.iter().copied().filter(|algorithm| algorithm.is_rsa());
+    let first = rsa.next()?;
+    rsa.all(|other| other == first).then_some(first)
+}

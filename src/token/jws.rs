@@ -1,0 +1,163 @@
+//! Compact JWS, strictly (RFC 7515 §7.1): three parts, canonical base64url, a header that says nothing dangerous.
+
+use std::str::FromStr as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Map;
+use serde_json::Value as Json;
+
+use super::algorithm::Algorithm;
+use super::json;
+use super::json::JsonError;
+use super::json::Limits;
+use super::shown;
+use crate::decision::Denial;
+use crate::decision::Reason;
+
+/// Twice what proxies commonly take as one header (8 KiB); longer tokens are looked at no further.
+pub(super) const MAX_TOKEN_BYTES: usize = 16 * 1024;
+/// A header holds an algorithm, a type, a key id and perhaps a thumbprint: some 200 bytes. Certificates are refused anyway.
+const MAX_HEADER_BYTES: usize = 4 * 1024;
+/// The limits of a `kid`: the longest in use are SHA-512 thumbprints and URLs.
+pub(super) const MAX_KEY_ID_BYTES: usize = 256;
+/// Headers are flat but for the refused `jwk`, and have some ten members.
+const HEADER_LIMITS: Limits = Limits { depth: 4, values: 64 };
+/// Claims nest a few levels (`realm_access.roles`, `authorization_details`), and list some hundred groups at most.
+const CLAIM_LIMITS: Limits = Limits { depth: 32, values: 2048 };
+
+/// Header members that bring a key, point to one, or change what the rest means (RFC 8725 §3.10; RFC 7515 §4.1.11;
+/// RFC 7797 §3; RFC 7516 §4.1). None of them is ever followed.
+const FORBIDDEN: &[&str] = &["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc"];
+
+/// A token's three parts, as sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Compact<'t> {
+    header: &'t str,
+    payload: &'t str,
+    signature: &'t str,
+    signing_input: &'t str,
+}
+
+/// What a header says that is of use.
+#[derive(Debug)]
+pub(super) struct Header {
+    /// `alg`.
+    pub(super) algorithm: Algorithm,
+    /// `kid`.
+    pub(super) key_id: Option<String>,
+    /// `typ` in the form of [`canonical_type`].
+    pub(super) token_type: Option<String>,
+}
+
+impl<'t> Compact<'t> {
+    /// Splits a token, looking at no more than its size and its dots.
+    pub(super) fn split(token: &'t str) -> Result<Self, Denial> {
+        check_size(token)?;
+        let (signing_input, signature) = token.rsplit_once('.').ok_or_else(not_three_parts)?;
+        let (header, payload) = signing_input.split_once('.').ok_or_else(not_three_parts)?;
+        if payload.contains('.') {
+            return Err(not_three_parts());
+        }
+        if header.len() > MAX_HEADER_BYTES {
+            return Err(Denial::new(Reason::TokenTooLarge, "the header is longer than is looked at"));
+        }
+        Ok(Self { header, payload, signature, signing_input })
+    }
+
+    /// Reads the header.
+    pub(super) fn header(&self) -> Result<Header, Denial> {
+        let members = object("the header", self.header, HEADER_LIMITS)?;
+        if let Some(name) = FORBIDDEN.iter().find(|name| members.contains_key(**name)) {
+            return Err(Denial::new(Reason::TokenHeaderForbidden, format!("the header has `{name}`")));
+        }
+        let token_type = text(&members, "typ")?.map(canonical_type);
+        // A JWT inside a JWT (RFC 7519 §5.2) would have to be verified twice over.
+        if text(&members, "cty")?.is_some_and(|content| canonical_type(content) == "jwt") {
+            return Err(Denial::new(Reason::TokenHeaderForbidden, "the token holds another token"));
+        }
+        Ok(Header { algorithm: algorithm(&members)?, key_id: key_id(&members)?, token_type })
+    }
+
+    /// Reads the claims. They are not proven by being readable.
+    pub(super) fn claims(&self) -> Result<Map<String, Json>, Denial> {
+        object("the payload", self.payload, CLAIM_LIMITS)
+    }
+
+    /// The signature's bytes.
+    pub(super) fn signature(&self) -> Result<Vec<u8>, Denial> {
+        decode("the signature", self.signature)
+    }
+
+    /// What the signature is over.
+    pub(super) const fn signing_input(&self) -> &'t [u8] {
+        self.signing_input.as_bytes()
+    }
+}
+
+/// Refuses a token for its length alone.
+pub(super) fn check_size(token: &str) -> Result<(), Denial> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(Denial::new(Reason::TokenTooLarge, "the token is longer than is looked at"));
+    }
+    Ok(())
+}
+
+/// A media type as `typ` and `cty` write it, in one spelling: lower case, and without the `application/` that is implied
+/// where there is no other slash (RFC 7515 §4.1.9).
+pub(super) fn canonical_type(media_type: &str) -> String {
+    let lower = media_type.to_ascii_lowercase();
+    match lower.strip_prefix("application/") {
+        Some(rest) if !rest.contains('/') => rest.to_owned(),
+        _ => lower,
+    }
+}
+
+fn not_three_parts() -> Denial {
+    malformed("the token has not three parts")
+}
+
+fn malformed(detail: impl Into<String>) -> Denial {
+    Denial::new(Reason::TokenMalformed, detail)
+}
+
+fn decode(part: &str, text: &str) -> Result<Vec<u8>, Denial> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_which_byte| malformed(format!("{part} is no canonical base64url")))
+}
+
+fn object(part: &str, text: &str, limits: Limits) -> Result<Map<String, Json>, Denial> {
+    json::read_object(&decode(part, text)?, limits).map_err(|error| {
+        let reason = match error {
+            JsonError::TooLarge => Reason::TokenTooLarge,
+            JsonError::Malformed | JsonError::Repeated => Reason::TokenMalformed,
+        };
+        Denial::new(reason, format!("{part} {error}"))
+    })
+}
+
+fn text<'m>(members: &'m Map<String, Json>, name: &str) -> Result<Option<&'m str>, Denial> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Json::String(value)) => Ok(Some(value)),
+        Some(_) => Err(malformed(format!("the header's `{name}` is no string"))),
+    }
+}
+
+fn algorithm(members: &Map<String, Json>) -> Result<Algorithm, Denial> {
+    let name = text(members, "alg")?.ok_or_else(|| malformed("the header has no `alg`"))?;
+    Algorithm::from_str(name)
+        .map_err(|_unknown| Denial::new(Reason::TokenAlgorithm, format!("`{}` is not supported", shown(name))))
+}
+
+fn key_id(members: &Map<String, Json>) -> Result<Option<String>, Denial> {
+    let Some(id) = text(members, "kid")? else { return Ok(None) };
+    if !is_key_id(id) {
+        return Err(malformed("the header's `kid` is longer than is looked at, or holds control characters"));
+    }
+    Ok(Some(id.to_owned()))
+}
+
+/// Whether a `kid` may be looked up and logged: short, and without control characters.
+pub(super) fn is_key_id(id: &str) -> bool {
+    id.len() <= MAX_KEY_ID_BYTES && !id.chars().any(char::is_control)
+}

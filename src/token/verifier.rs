@@ -1,0 +1,115 @@
+//! From a token to a user.
+
+use std::sync::Arc;
+
+use super::Config;
+use super::IssuerConfig;
+use super::IssuerIndex;
+use super::Refusal;
+use super::cache::Cache;
+use super::cache::Entry;
+use super::cache::Key;
+use super::claims;
+use super::jwks::KeySet;
+use super::jwks::NoKey;
+use super::jws;
+use super::jws::Compact;
+use super::key_sets::KeySets;
+use super::shown;
+use crate::clock::UnixTime;
+use crate::decision::Denial;
+use crate::decision::Reason;
+use crate::facts::User;
+
+/// Verifies tokens for one worker, and remembers those it has verified.
+#[derive(Debug)]
+pub struct Verifier {
+    config: Arc<Config>,
+    cache: Cache,
+}
+
+impl Verifier {
+    /// A verifier that has seen no token yet.
+    pub fn new(config: Arc<Config>) -> Self {
+        Self { config, cache: Cache::new() }
+    }
+
+    /// The user that `token` is proven to speak for, at `now`, to a peer with this certificate (its SHA-256).
+    ///
+    /// A signature is verified once for each token and state of the keys; everything that depends on more than those two
+    /// is checked at every call.
+    ///
+    /// # Errors
+    /// [`Refusal::NeedsKeys`] where the keys are too old to know; [`Refusal::Denied`] else, which no refresh would change.
+    pub fn verify(
+        &mut self,
+        token: &str,
+        keys: &KeySets,
+        peer_certificate: Option<&[u8; 32]>,
+        now: UnixTime,
+    ) -> Result<Arc<User>, Refusal> {
+        jws::check_size(token)?;
+        let key = Key::new(token, keys.epoch());
+        if let Some(entry) = self.cache.get(&key) {
+            let rules = self.rules(entry.issuer)?;
+            usable(keys, entry.issuer, rules, now)?;
+            let admitted = entry.token.admit(rules, peer_certificate, now).map(|()| Arc::clone(&entry.token.user));
+            return admitted.map_err(|denial| self.forget_expired(&key, denial).into());
+        }
+        let entry = self.authenticate(token, keys, now)?;
+        entry.token.admit(self.rules(entry.issuer)?, peer_certificate, now)?;
+        Ok(self.cache.insert(key, entry))
+    }
+
+    /// The part whose result is kept: the issuer has signed this.
+    fn authenticate(&self, token: &str, keys: &KeySets, now: UnixTime) -> Result<Entry, Refusal> {
+        let compact = Compact::split(token)?;
+        let header = compact.header()?;
+        let claims = compact.claims()?;
+        let named = claims::issuer(&claims)?;
+        let issuer = self.config.index_of(named).ok_or_else(|| unknown_issuer(named))?;
+        let rules = self.rules(issuer)?;
+        if !rules.algorithms.contains(&header.algorithm) {
+            let detail = format!("{} is not allowed for this issuer", header.algorithm);
+            return Err(Denial::new(Reason::TokenAlgorithm, detail).into());
+        }
+        let key = usable(keys, issuer, rules, now)?.find(&header).map_err(|no_key| match no_key {
+            NoKey::Unknown => Refusal::NeedsKeys(issuer),
+            NoKey::Denied(denial) => Refusal::Denied(denial),
+        })?;
+        if !key.verifies(compact.signing_input(), &compact.signature()?) {
+            return Err(Denial::new(Reason::TokenSignatureInvalid, "the signature does not verify").into());
+        }
+        Ok(Entry { issuer, token: claims::read(claims, header.token_type)? })
+    }
+
+    fn rules(&self, issuer: IssuerIndex) -> Result<&IssuerConfig, Denial> {
+        self.config.issuer(issuer).ok_or_else(|| Denial::new(Reason::TokenIssuerUnknown, "no such issuer"))
+    }
+
+    fn forget_expired(&mut self, key: &Key, denial: Denial) -> Denial {
+        if denial.reason == Reason::TokenExpired {
+            self.cache.remove(key);
+        }
+        denial
+    }
+
+    #[cfg(test)]
+    pub(super) const fn cache(&self) -> &Cache {
+        &self.cache
+    }
+}
+
+fn usable<'k>(
+    keys: &'k KeySets,
+    index: IssuerIndex,
+    rules: &IssuerConfig,
+    now: UnixTime,
+) -> Result<&'k KeySet, Denial> {
+    keys.usable(index, &rules.issuer, now)
+        .ok_or_else(|| Denial::new(Reason::TokenKeysUnavailable, "the issuer's keys are missing or too old"))
+}
+
+fn unknown_issuer(named: &str) -> Denial {
+    Denial::new(Reason::TokenIssuerUnknown, format!("`{}` is not configured", shown(named)))
+}

@@ -1,0 +1,230 @@
+//! A real Envoy in front of the upstream, set up as it should be unless a test says otherwise.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value as Json;
+use serde_json::json;
+
+use super::child::Child;
+use super::client::Call;
+use super::client::Client;
+use super::eventually;
+use super::merged;
+use super::tool;
+
+/// What a test wants different from the rule.
+#[derive(Default)]
+pub(crate) struct EnvoySetup {
+    /// How clients come in.
+    pub(crate) transport: Transport,
+    /// Merged over the HTTP connection manager.
+    pub(crate) manager: Json,
+    /// Merged over the `ext_authz` filter.
+    pub(crate) filter: Json,
+    /// Path prefix → the route's `context_extensions`; all other paths have none.
+    pub(crate) routes: Vec<(&'static str, Json)>,
+}
+
+/// How clients come in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// TLS with a valid client certificate.
+    #[default]
+    MutualTls,
+    /// TLS with a client certificate that may have expired.
+    ExpiredToo,
+    /// No TLS.
+    Plaintext,
+}
+
+/// A running Envoy.
+pub(crate) struct Envoy {
+    child: Child,
+    address: SocketAddr,
+    access_log: PathBuf,
+}
+
+impl Envoy {
+    /// Starts it before an upstream, with Countersigns to ask.
+    pub(crate) async fn start(dir: &Path, setup: &EnvoySetup, checks: &[SocketAddr], upstream: SocketAddr) -> Self {
+        let config = dir.join("envoy.json");
+        fs::write(&config, bootstrap(setup, checks, upstream).to_string()).unwrap();
+        let mut command = Command::new(tool("ENVOY"));
+        command.arg("-c").arg(&config);
+        command.args(["--admin-address-path", "envoy.admin", "--use-dynamic-base-id", "--concurrency", "2"]);
+        command.args(["--log-level", "warning", "--file-flush-interval-msec", "50"]);
+        let child = Child::start("envoy", &mut command, dir);
+        let address = eventually("Envoy", async || {
+            child.must_run();
+            listening(&dir.join("envoy.admin")).await
+        })
+        .await;
+        Self { child, address, access_log: dir.join("access.log") }
+    }
+
+    /// Where clients connect.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The dynamic metadata that `ext_authz` left for the request with this path.
+    pub(crate) async fn metadata(&self, target: &str) -> Json {
+        self.child.must_run();
+        eventually("the access log's line", async || {
+            let log = fs::read_to_string(&self.access_log).unwrap_or_default();
+            let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
+            lines.find(|line| line["target"] == target).map(|line| line["metadata"].clone())
+        })
+        .await
+    }
+}
+
+/// The listener's address, once Envoy is live.
+async fn listening(admin_file: &Path) -> Option<SocketAddr> {
+    let admin = Client::plaintext(fs::read_to_string(admin_file).ok()?.parse().ok()?);
+    if admin.try_send(&Call::get("/ready")).await.ok()?.status != 200 {
+        return None;
+    }
+    let listeners = admin.try_send(&Call::get("/listeners")).await.ok()?.text();
+    listeners.lines().next()?.strip_prefix("inbound::")?.parse().ok()
+}
+
+fn bootstrap(setup: &EnvoySetup, checks: &[SocketAddr], upstream: SocketAddr) -> Json {
+    let mut chain = json!({"filters": [{
+        "name": "envoy.filters.network.http_connection_manager",
+        "typed_config": merged(manager(setup), &setup.manager),
+    }]});
+    if setup.transport != Transport::Plaintext {
+        chain["transport_socket"] = mutual_tls(setup.transport == Transport::ExpiredToo);
+    }
+    json!({
+        "admin": {"address": socket_address(SocketAddr::from(([127, 0, 0, 1], 0)))},
+        "static_resources": {
+            "listeners": [{
+                "name": "inbound",
+                "address": socket_address(SocketAddr::from(([127, 0, 0, 1], 0))),
+                "filter_chains": [chain],
+            }],
+            "clusters": [countersign_cluster(checks), cluster("accounts", &[upstream])],
+        },
+    })
+}
+
+fn mutual_tls(allow_expired: bool) -> Json {
+    json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "require_client_certificate": true,
+            "common_tls_context": {
+                "tls_certificates": [{
+                    "certificate_chain": {"filename": "envoy.pem"},
+                    "private_key": {"filename": "envoy.key"},
+                }],
+                "validation_context": {
+                    "trusted_ca": {"filename": "mesh-ca.pem"},
+                    "allow_expired_certificate": allow_expired,
+                },
+            },
+        },
+    })
+}
+
+fn manager(setup: &EnvoySetup) -> Json {
+    json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "inbound",
+        "forward_client_cert_details": "SANITIZE_SET",
+        "set_current_client_cert_details": {"uri": true, "cert": true, "dns": true, "subject": true},
+        "use_remote_address": true,
+        "route_config": {"virtual_hosts": [{"name": "accounts", "domains": ["*"], "routes": routes(setup)}]},
+        "access_log": [{
+            "name": "envoy.access_loggers.file",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                "path": "access.log",
+                "log_format": {"json_format": {
+                    "target": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+                    "status": "%RESPONSE_CODE%",
+                    "metadata": "%DYNAMIC_METADATA(envoy.filters.http.ext_authz)%",
+                }},
+            },
+        }],
+        "http_filters": [
+            {"name": "envoy.filters.http.ext_authz", "typed_config": merged(ext_authz(), &setup.filter)},
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+            },
+        ],
+    })
+}
+
+fn ext_authz() -> Json {
+    json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+        "transport_api_version": "V3",
+        "failure_mode_allow": false,
+        "validate_mutations": true,
+        "include_peer_certificate": true,
+        "encode_raw_headers": true,
+        "with_request_body": {"max_request_bytes": 65_536, "allow_partial_message": false, "pack_as_bytes": true},
+        // As in the harness: an unoptimised build on a busy machine.
+        "grpc_service": {"envoy_grpc": {"cluster_name": "countersign"}, "timeout": "5s"},
+    })
+}
+
+fn routes(setup: &EnvoySetup) -> Vec<Json> {
+    let special = setup.routes.iter().map(|(prefix, extensions)| {
+        json!({
+            "match": {"prefix": prefix},
+            "route": {"cluster": "accounts"},
+            "typed_per_filter_config": {"envoy.filters.http.ext_authz": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+                "check_settings": {"context_extensions": extensions},
+            }},
+        })
+    });
+    let rest = json!({"match": {"prefix": "/"}, "route": {"cluster": "accounts"}});
+    special.chain([rest]).collect()
+}
+
+/// Checked for health much more often than the `drain_delay` of the tests.
+fn countersign_cluster(checks: &[SocketAddr]) -> Json {
+    merged(
+        cluster("countersign", checks),
+        &json!({
+            "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }},
+            "health_checks": [{
+                "timeout": "1s",
+                "interval": "0.1s",
+                "no_traffic_interval": "0.1s",
+                "unhealthy_threshold": 1,
+                "healthy_threshold": 1,
+                "grpc_health_check": {},
+            }],
+        }),
+    )
+}
+
+fn cluster(name: &str, addresses: &[SocketAddr]) -> Json {
+    let endpoint = |address: &SocketAddr| json!({"endpoint": {"address": socket_address(*address)}});
+    json!({
+        "name": name,
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": addresses.iter().map(endpoint).collect::<Vec<_>>()}],
+        },
+    })
+}
+
+fn socket_address(address: SocketAddr) -> Json {
+    json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}})
+}

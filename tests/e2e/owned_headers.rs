@@ -1,0 +1,98 @@
+//! The identity headers are Countersign's alone: whatever a client or a policy says, the upstream sees what was proven.
+
+use serde_json::json;
+
+use super::harness::ALLOW;
+use super::harness::Setup;
+use super::harness::client::Call;
+use super::harness::envoy::EnvoySetup;
+use super::peers::certs::agent_id;
+
+/// Spellings of owned headers that a client may try. CGI-like upstreams read `_` and `-` as the same.
+const SPELLINGS: [&str; 7] = [
+    "x-countersign-caller",
+    "X-Countersign-User",
+    "X-COUNTERSIGN-ISSUER",
+    "x-countersign-decision-id",
+    "x-countersign-anything",
+    "x_countersign_caller",
+    "X_Countersign-User",
+];
+
+fn forged(target: &str) -> Call {
+    SPELLINGS.iter().fold(Call::get(target), |call, name| call.header(name, "root").header(name, "root"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e4_owned_headers_are_overwritten_and_other_spellings_removed() {
+    let stack = Setup { policy: ALLOW, ..Setup::default() }.start().await;
+    let seen = stack.agent("planner").send(&forged("/").bearer(&stack.token("alice"))).await.seen();
+    let decision = stack.decision().await;
+    assert_eq!(seen.header("x-countersign-caller"), [agent_id("planner")]);
+    assert_eq!(seen.header("x-countersign-user"), ["alice"]);
+    assert_eq!(seen.header("x-countersign-issuer"), [stack.issuer.url()]);
+    assert_eq!(seen.header("x-countersign-decision-id"), [decision.decision_id()]);
+    assert_eq!(seen.header_names_with("countersign").len(), 4, "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e4_what_is_not_proven_is_removed_on_anonymous_routes_too() {
+    let anonymous = json!({"countersign.caller": "optional", "countersign.token": "off"});
+    let stack = Setup {
+        envoy: EnvoySetup { routes: vec![("/health", anonymous)], ..EnvoySetup::default() },
+        ..Setup::default()
+    }
+    .start()
+    .await;
+    let seen = stack.agent("planner").send(&forged("/health")).await.seen();
+    assert_eq!(seen.header("x-countersign-caller"), [agent_id("planner")]);
+    let mut names = seen.header_names_with("countersign");
+    names.sort_unstable();
+    assert_eq!(names, ["x-countersign-caller", "x-countersign-decision-id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e4_without_raw_headers_the_same_holds() {
+    let stack = Setup {
+        envoy: EnvoySetup { filter: json!({"encode_raw_headers": false}), ..EnvoySetup::default() },
+        ..Setup::default()
+    }
+    .start()
+    .await;
+    let seen = stack.agent("planner").send(&forged("/").bearer(&stack.token("alice"))).await.seen();
+    assert_eq!(seen.header("x-countersign-user"), ["alice"]);
+    assert_eq!(seen.header_names_with("countersign").len(), 4, "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_whose_name_is_no_header_value_is_never_sent_raw() {
+    let stack = Setup::default().start().await;
+    for subject in ["alice\r\nx-admin: true", "a\0b", "zoë"] {
+        let reply = stack.agent("planner").send(&Call::get("/").bearer(&stack.token(subject))).await;
+        let decision = stack.decision().await;
+        // E6: refused or encoded; an encoded value is ASCII.
+        if reply.status == 200 {
+            let seen = reply.seen();
+            assert!(seen.header("x-admin").is_empty(), "{seen:?}");
+            assert!(seen.header("x-countersign-user").iter().all(|value| value.is_ascii()), "{seen:?}");
+        } else {
+            assert!(reply.header("x-upstream").is_empty(), "{subject:?}: {decision:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_names_an_owned_header_refuses() {
+    const POLICY: &str = r#"package envoy.authz
+
+allow := {"allowed": true, "headers": {"X-Countersign-User": "root"}} if input.http.path == "/set"
+
+allow := {"allowed": true, "request_headers_to_remove": ["x-countersign-caller"]} if input.http.path == "/remove"
+"#;
+    let stack = Setup { policy: POLICY, ..Setup::default() }.start().await;
+    for target in ["/set", "/remove"] {
+        let reply = stack.agent("planner").send(&Call::get(target).bearer(&stack.token("alice"))).await;
+        let decision = stack.decision().await;
+        assert_eq!((reply.status, decision.reason()), (503, "policy_owned_header"), "{target}");
+    }
+}

@@ -1,0 +1,100 @@
+//! A gRPC client that can say what a well-behaved one cannot.
+
+use bytes::Bytes;
+use envoy_types::ext_authz::v3::pb::CheckResponse;
+use envoy_types::ext_authz::v3::pb::HttpResponse;
+use http_body_util::BodyExt as _;
+use http_body_util::Full;
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+use prost::Message as _;
+use tokio::runtime::Runtime;
+
+pub const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+
+/// One connection.
+pub struct Wire {
+    runtime: Runtime,
+    connection: SendRequest<Full<Bytes>>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub grpc_status: String,
+    pub message: Vec<u8>,
+}
+
+impl Wire {
+    /// Connects to `HOST:PORT` or `unix:PATH`.
+    pub fn connect(address: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let connection = runtime.block_on(async {
+            if let Some(path) = address.strip_prefix("unix:") {
+                handshake(tokio::net::UnixStream::connect(path).await.unwrap()).await
+            } else {
+                handshake(tokio::net::TcpStream::connect(address).await.unwrap()).await
+            }
+        });
+        Self { runtime, connection }
+    }
+
+    /// A check, properly framed.
+    pub fn check(&self, message: &[u8]) -> Answer {
+        self.call(CHECK, &frame(0, message))
+    }
+
+    /// Any bytes to any method.
+    pub fn call(&self, path: &str, body: &[u8]) -> Answer {
+        let request = http::Request::post(format!("http://countersign{path}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(Full::new(Bytes::copy_from_slice(body)))
+            .unwrap();
+        let mut connection = self.connection.clone();
+        self.runtime.block_on(async move {
+            let (head, body) = connection.send_request(request).await.unwrap().into_parts();
+            let body = body.collect().await.unwrap();
+            let status = head.headers.get("grpc-status").or_else(|| body.trailers()?.get("grpc-status"));
+            let grpc_status = status.map(|status| status.to_str().unwrap().to_owned()).unwrap_or_default();
+            let bytes = body.to_bytes();
+            Answer { grpc_status, message: bytes.get(5..).unwrap_or_default().to_vec() }
+        })
+    }
+}
+
+impl Answer {
+    /// Whether the CheckResponse allows; `None` where there is none.
+    pub fn allowed(&self) -> Option<bool> {
+        let response = CheckResponse::decode(self.message.as_slice()).ok()?;
+        response.status.map(|status| status.code == 0)
+    }
+
+    /// The HTTP status of a denial.
+    pub fn http_status(&self) -> Option<i32> {
+        match CheckResponse::decode(self.message.as_slice()).ok()?.http_response? {
+            HttpResponse::DeniedResponse(denied) => denied.status.map(|status| status.code),
+            _ => None,
+        }
+    }
+}
+
+/// A gRPC frame.
+pub fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
+    let mut frame = vec![flag];
+    frame.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+    frame.extend_from_slice(message);
+    frame
+}
+
+async fn handshake<I>(io: I) -> SendRequest<Full<Bytes>>
+where
+    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (send, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.unwrap();
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    send
+}

@@ -1,0 +1,347 @@
+#!/usr/bin/env python3
+"""The demo: a real Envoy with mutual TLS asks Countersign about requests of two agents, honest and not.
+
+Run by `make demo`, which fetches Envoy. Builds what is missing, starts everything on free loopback ports in a temporary folder,
+sends the requests of `CASES`, prints what became of each and why, and leaves nothing behind. Exits 1 if an outcome is
+not the expected one.
+"""
+
+import contextlib
+import dataclasses
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DEMO = ROOT / "demo"
+
+START_SECONDS = 20  # Envoy starts in under one, all others in a fraction; a busy machine gets more
+STOP_SECONDS = 15  # Countersign drains for five
+LOG_TAIL_LINES = 15
+
+
+@dataclasses.dataclass
+class Case:
+    """One request and what should become of it."""
+
+    request: str  # method and path
+    agent: str  # whose certificate
+    token: list | None  # arguments of `dev-peers token`; None sends no token
+    status: int
+    reason: str
+    why: str  # two lines
+    door: str = "mesh"  # the listener
+    headers: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def whom(self):
+        if self.token is None:
+            return f"{self.agent}, no user"
+        user = self.token[self.token.index("--subject") + 1]
+        return f"{self.agent} for {user}"
+
+
+def agent_id(name):
+    return f"spiffe://demo.example/ns/agents/sa/{name}"
+
+
+ALICE = ["--subject", "alice", "--scope", "accounts:read transfers:write"]
+BOB = ["--subject", "bob", "--scope", "accounts:read"]
+FORGED_XFCC = {"x-forwarded-client-cert": f"URI={agent_id('ledger')}"}
+
+CASES = [
+    Case(
+        "GET /accounts/42", "planner", ALICE, 200, "policy_allowed",
+        "Certificate and token are proven, and both the agent and the user have the right `accounts:read`.\n"
+        "The upstream gets who it was, and not the token:",
+    ),
+    Case(
+        "POST /transfers", "ledger", ALICE, 200, "policy_allowed",
+        "The client also sends `x-countersign-user: root`, a header that is not its own to send.\n"
+        "It is overwritten with the user who was proven:",
+        headers={"x-countersign-user": "root"},
+    ),
+    Case(
+        "POST /transfers", "planner", ALICE, 403, "policy_denied",
+        "Alice may make transfers, but this agent may not do it for her:\n"
+        "a user's rights do not become the agent's.",
+    ),
+    Case(
+        "POST /transfers", "ledger", BOB, 403, "policy_denied",
+        "The agent may make transfers, but bob has not granted it:\n"
+        "an agent's rights do not become the user's.",
+    ),
+    Case(
+        "GET /accounts/42", "planner", None, 401, "token_missing",
+        "The agent is proven, but says not for whom it acts.\n"
+        "The route requires a token; the answer has a WWW-Authenticate challenge.",
+    ),
+    Case(
+        "GET /accounts/42", "planner", [*ALICE, "--expires-in", "-60"], 401, "token_expired",
+        "A genuine token whose life ended a minute ago.\n"
+        "Five seconds of leeway are configured, not sixty.",
+    ),
+    Case(
+        "GET /accounts/42", "planner", [*ALICE, "--forgery", "foreign-key"], 401, "token_signature_invalid",
+        "A token with the right issuer and key ID, signed by somebody else's key.\n"
+        "Only the issuer's own keys verify its tokens.",
+    ),
+    Case(
+        "GET /accounts/42", "planner", [*ALICE, "--forgery", "alg-none"], 401, "token_algorithm",
+        "A token that says it needs no signature: `alg: none`.\n"
+        "The configuration says which algorithms an issuer uses, the token never.",
+    ),
+    Case(
+        "POST /transfers", "planner", ALICE, 403, "caller_conflict",
+        "The planner forges `x-forwarded-client-cert: URI=…/ledger`, and a careless Envoy listener hands it on.\n"
+        "Countersign sees that the certificate of the connection names another agent.",
+        door="careless", headers=FORGED_XFCC,
+    ),
+    Case(
+        "GET /accounts/42", "planner", ALICE, 200, "policy_allowed",
+        "The same forged header at the listener with SANITIZE_SET, for a request that the planner may make:\n"
+        "Envoy threw the forgery away and wrote its own, so the upstream sees the planner:",
+        headers=FORGED_XFCC,
+    ),
+]
+
+
+def main():
+    # A terminated demo cleans up like one that ends: the signal becomes an exception.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    started = time.monotonic()
+    programs = Programs.build()
+    with contextlib.ExitStack() as stack:
+        demo = Demo(stack, programs)
+        built = time.monotonic()
+        try:
+            demo.start()
+            failures = demo.run(CASES)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the logs say more
+            demo.print_logs()
+            print(f"\nThe demo failed: {error}", file=sys.stderr)
+            return 1
+        if failures:
+            demo.print_logs()
+    print(f"Ready after {built - started:.0f} s, done in {time.monotonic() - built:.1f} s; nothing is left behind.")
+    return 1 if failures else 0
+
+
+@dataclasses.dataclass
+class Programs:
+    countersign: str
+    dev_peers: str
+    envoy: str
+
+    @classmethod
+    def build(cls):
+        envoy = os.environ.get("ENVOY") or sys.exit("ENVOY is not set: `make demo` fetches Envoy and names it")
+        print("Building …", flush=True)
+        command = ["cargo", "build", "--bin", "countersign", "--example", "dev-peers"]
+        command += ["--message-format", "json-render-diagnostics"]
+        output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+        built = {}
+        for line in output.splitlines():
+            message = json.loads(line)
+            if message.get("executable"):
+                built[message["target"]["name"]] = message["executable"]
+        return cls(built["countersign"], built["dev-peers"], envoy)
+
+
+class Demo:
+    """Everything that runs, in one temporary folder. What was started last is stopped first."""
+
+    def __init__(self, stack, programs):
+        self.stack = stack
+        self.programs = programs
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="countersign-demo-"))
+        stack.callback(shutil.rmtree, self.dir)
+        self.children = []
+        self.decisions_read = 0
+
+    def start(self):
+        peers = self.programs.dev_peers
+        subprocess.run([peers, "certs", "."], cwd=self.dir, check=True)
+        issuer = self.spawn("issuer", [peers, "issuer", "--dir", "."])
+        upstream = self.spawn("upstream", [peers, "upstream", "--listen", "unix:upstream.sock"])
+        self.issuer_url = wait_for("the issuer", issuer, lambda: json.loads(issuer.first_line())["url"])
+        wait_for("the upstream", upstream, (self.dir / "upstream.sock").exists)
+
+        environment = {"DEMO_DIR": str(self.dir), "DEMO_ISSUER": self.issuer_url}
+        serve = [self.programs.countersign, "serve", "-c", str(DEMO / "countersign.yaml")]
+        self.countersign = self.spawn("countersign", serve, environment)
+        wait_for("Countersign", self.countersign, lambda: get(self.probes_address(), "/readyz")[0] == 200)
+
+        command = [self.programs.envoy, "-c", str(DEMO / "envoy.yaml"), "--admin-address-path", "envoy.admin"]
+        command += ["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
+        envoy = self.spawn("envoy", command)
+        self.ports = wait_for("Envoy", envoy, self.envoy_ports)
+
+    def spawn(self, name, command, environment=None):
+        child = Child(name, command, self.dir, environment or {})
+        self.children.append(child)
+        self.stack.callback(child.stop)
+        return child
+
+    def probes_address(self):
+        listening = [line for line in self.countersign.log() if line.get("message") == "listening"]
+        return listening[0]["probes"]
+
+    def envoy_ports(self):
+        """Listener's name → port, once Envoy is live."""
+        admin = (self.dir / "envoy.admin").read_text()
+        if get(admin, "/ready")[0] != 200:
+            return None
+        listeners = json.loads(get(admin, "/listeners?format=json")[1])["listener_statuses"]
+        return {one["name"]: one["local_address"]["socket_address"]["port_value"] for one in listeners}
+
+    def run(self, cases):
+        """Sends each request, prints what became of it, and gives back how many went wrong."""
+        row = "{:>2}  {:<18} {:<18} {:>6}  {}"
+        print("\n" + row.format("", "REQUEST", "AS WHOM", "RESULT", "REASON (from the decision log)"))
+        failures = 0
+        for number, case in enumerate(cases, 1):
+            status, body = self.send(case)
+            record = self.next_decision()
+            reason = record["countersign"]["reason"]
+            print(row.format(number, case.request, case.whom, status, reason))
+            for line in case.why.splitlines():
+                print(f"      {line}")
+            problems = [] if (status, reason) == (case.status, case.reason) else [f"wanted {case.status} {case.reason}"]
+            if status == 200:
+                problems += show_upstream(json.loads(body), case)
+            for problem in problems:
+                print(f"      WRONG: {problem}")
+            failures += bool(problems)
+            print()
+        print(f"{len(cases) - failures} of {len(cases)} as expected.")
+        return failures
+
+    def send(self, case):
+        context = ssl.create_default_context(cafile=self.dir / "mesh-ca.pem")
+        context.load_cert_chain(self.dir / f"{case.agent}.pem", self.dir / f"{case.agent}.key")
+        connection = http.client.HTTPSConnection("127.0.0.1", self.ports[case.door], context=context, timeout=10)
+        headers = dict(case.headers)
+        if case.token is not None:
+            headers["authorization"] = f"Bearer {self.token(case.token)}"
+        method, path = case.request.split()
+        with contextlib.closing(connection):
+            connection.request(method, path, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+
+    def token(self, arguments):
+        command = [self.programs.dev_peers, "token", "--dir", ".", "--issuer", self.issuer_url, *arguments]
+        return subprocess.run(command, cwd=self.dir, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    def next_decision(self):
+        """The next record of the decision log: it is written beside the request, so it may come a moment later."""
+
+        def unread():
+            records = self.countersign.decisions()[self.decisions_read :]
+            return records[0] if records else None
+
+        record = wait_for("the decision's record", self.countersign, unread)
+        self.decisions_read += 1
+        return record
+
+    def print_logs(self):
+        for child in self.children:
+            print(f"\n--- last lines of {child.name} ---\n{child.tail()}", file=sys.stderr)
+
+
+class Child:
+    """A process and its output."""
+
+    def __init__(self, name, command, cwd, environment):
+        self.name = name
+        self.out = cwd / f"{name}.out"
+        self.err = cwd / f"{name}.err"
+        with self.out.open("w") as out, self.err.open("w") as err:
+            self.process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env={**os.environ, **environment},
+                stdin=subprocess.PIPE,  # the development peers end when it closes
+                stdout=out,
+                stderr=err,
+                start_new_session=True,  # so that Ctrl-C reaches the demo alone, which stops everything in order
+            )
+
+    def first_line(self):
+        return self.out.read_text().splitlines()[0]
+
+    def log(self):
+        return json_lines(self.err)
+
+    def decisions(self):
+        return json_lines(self.out)
+
+    def tail(self):
+        text = self.out.read_text(errors="replace") + self.err.read_text(errors="replace")
+        return "\n".join(text.splitlines()[-LOG_TAIL_LINES:])
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdin.close()
+
+
+def show_upstream(request, case):
+    """Prints the headers that came to the upstream, and gives back what is wrong with them."""
+    names = ("x-countersign-", "x-policy-", "authorization")
+    headers = [(name, value) for name, value in request["headers"] if name.startswith(names)]
+    for name, value in sorted(headers):
+        print(f"        {name}: {value}")
+    wanted = {"x-countersign-caller": agent_id(case.agent), "x-countersign-user": case.whom.split()[-1]}
+    problems = [f"the upstream should see `{name}: {value}`" for name, value in wanted.items()
+                if [seen for key, seen in headers if key == name] != [value]]
+    if any(name == "authorization" for name, _ in headers):
+        problems.append("the upstream should not see the token")
+    return problems
+
+
+def wait_for(what, child, condition):
+    """Polls until the condition gives something, the child ends, or the time is up."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, IndexError, http.client.HTTPException):
+            if result := condition():
+                return result
+        if child.process.poll() is not None:
+            raise RuntimeError(f"{child.name} ended with status {child.process.returncode}")
+        time.sleep(0.02)
+    raise RuntimeError(f"{what} was not there after {START_SECONDS} s")
+
+
+def json_lines(path):
+    """The whole lines of JSON in a file that may still be written to."""
+    lines = path.read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
+
+
+def get(address, path):
+    connection = http.client.HTTPConnection(address, timeout=5)
+    with contextlib.closing(connection):
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

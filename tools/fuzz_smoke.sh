@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# A short run of every fuzz target: fuzz_smoke.sh CARGO_FUZZ [SECONDS]
+#
+# Without a sanitizer (`-s none`): the code is free of `unsafe`, so panics, hangs and broken laws are what there is to
+# find, and the stable compiler finds them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo_fuzz=$1
+seconds=${2:-10}
+
+"$cargo_fuzz" fuzz build --sanitizer none
+
+for target in $("$cargo_fuzz" fuzz list); do
+  printf '\n%s: %s s\n' "$target" "$seconds"
+  corpus=fuzz/corpus/$target
+  mkdir -p "$corpus"
+  seeds=()
+  [ -d "fuzz/seeds/$target" ] && seeds=("fuzz/seeds/$target")
+  "$cargo_fuzz" fuzz run --sanitizer none "$target" "$corpus" "${seeds[@]}" -- \
+    -max_total_time="$seconds" -timeout=5 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0
+done
