@@ -65,7 +65,7 @@ pub(crate) fn plaintext(section: &mut Section<'_>, checks: &[Address], accepted:
         section.warn("insecure_plaintext_beyond_loopback", message, "see that nothing but the proxy reaches it");
     } else {
         let hint = "listen on loopback or on a Unix socket, or set insecure_plaintext_beyond_loopback: true";
-        section.refuse("checks", message, hint);
+        section.refuse(&["checks", "insecure_plaintext_beyond_loopback"], message, hint);
     }
 }
 
@@ -77,11 +77,12 @@ pub(crate) fn is_beyond_loopback(address: &Address) -> bool {
 /// `append_forward` needs something beside the header: a client can write the whole of it (docs/threats.md, A4).
 pub(crate) fn xfcc(section: &mut Section<'_>, xfcc: Xfcc, by: Option<&str>, has_other_evidence: bool) {
     if by.is_some() && xfcc != Xfcc::AppendForward {
-        section.refuse("xfcc_by", "is only looked at with `xfcc: append_forward`", "remove it, or change `xfcc`");
+        let message = "is only looked at with `xfcc: append_forward`";
+        section.refuse(&["xfcc_by", "xfcc"], message, "remove it, or change `xfcc`");
     }
     if xfcc == Xfcc::AppendForward && !has_other_evidence {
         let message = "`append_forward` alone proves nothing: a client can write into the header";
-        section.refuse("xfcc", message, "set principal or certificate to true");
+        section.refuse(&["xfcc", "principal", "certificate"], message, "set principal or certificate to true");
     }
 }
 
@@ -91,24 +92,20 @@ pub(crate) fn one_key_source(section: &mut Section<'_>, [file, url, discovery]: 
     let given = [file, url, discovery].into_iter().filter(|given| *given).count();
     if given != 1 {
         let how_many = if given == 0 { "no" } else { "more than one" };
-        section.refuse("", format!("names {how_many} source of keys"), hint);
+        section.refuse(&["", "discovery"], format!("names {how_many} source of keys"), hint);
     } else if file && ca_file {
-        section.refuse("ca_file", "is of no use to a file", "remove it");
+        section.refuse(&["ca_file"], "is of no use to a file", "remove it");
     }
 }
 
 /// Keys must be fetched again before they are too old to use; tokens count in whole seconds (RFC 7519 §2).
 pub(crate) fn issuer_times(section: &mut Section<'_>, issuer: &IssuerConfig) {
     if issuer.max_stale < issuer.refresh_interval {
-        let interval = duration::print(issuer.refresh_interval);
-        section.refuse(
-            "max_stale",
-            format!("is shorter than refresh_interval, {interval}"),
-            "let keys serve for longer",
-        );
+        let message = format!("is shorter than refresh_interval, {}", duration::print(issuer.refresh_interval));
+        section.refuse(&["max_stale", "refresh_interval"], message, "let keys serve for longer");
     }
     if issuer.leeway.subsec_nanos() != 0 {
-        section.refuse("leeway", "is no whole number of seconds", "write it in seconds, as `30s`");
+        section.refuse(&["leeway"], "is no whole number of seconds", "write it in seconds, as `30s`");
     }
 }
 
@@ -133,7 +130,7 @@ fn ports_differ(root: &mut Section<'_>, checks: &[Address], admin: &admin::Confi
     for (index, (path, address)) in all.iter().enumerate() {
         if let Some((first, _)) = all.iter().take(index).find(|(_, other)| other == address) {
             let message = format!("`{}` is also the address of {first}", network::print(address));
-            root.refuse(path, message, "choose another port");
+            root.refuse(&[path, first], message, "choose another port");
         }
     }
 }
@@ -149,7 +146,7 @@ fn issuers_differ(root: &mut Section<'_>, issuers: &[IssuerConfig]) {
     for (index, issuer) in issuers.iter().enumerate().filter(|(_, issuer)| !issuer.issuer.is_empty()) {
         if let Some(first) = issuers.iter().take(index).position(|other| other.issuer == issuer.issuer) {
             let message = format!("is also the issuer of issuers[{first}]");
-            root.refuse(&format!("issuers[{index}].issuer"), message, "make one entry of the two");
+            root.refuse(&[&format!("issuers[{index}].issuer")], message, "make one entry of the two");
         }
     }
 }
@@ -158,7 +155,11 @@ fn tokens_can_be_verified(root: &mut Section<'_>, token: TokenMode, issuers: &[I
     match token {
         TokenMode::Required | TokenMode::Optional if issuers.is_empty() => {
             let message = "asks for tokens, but no issuer is configured whose tokens could be believed";
-            root.refuse("routes.token", message, "add an issuer below `issuers`, or set routes.token: off");
+            root.refuse(
+                &["routes.token", "issuers"],
+                message,
+                "add an issuer below `issuers`, or set routes.token: off",
+            );
         }
         TokenMode::Off if !issuers.is_empty() && !root.has("routes.token") => {
             let message = "is off in opa-envoy mode, so the issuers' tokens are not looked at";
@@ -173,6 +174,10 @@ fn callers_can_be_proven(root: &mut Section<'_>, required: Requirement, caller: 
     let nothing = !principal && !certificate && *xfcc == XfccMode::Off;
     if required == Requirement::Required && nothing {
         let message = "is `required`, but no evidence of a caller is looked at";
-        root.refuse("routes.caller", message, "turn something on below `caller`, or set routes.caller: optional");
+        root.refuse(
+            &["routes.caller", "caller.principal", "caller.certificate", "caller.xfcc"],
+            message,
+            "turn something on below `caller`, or set routes.caller: optional",
+        );
     }
 }

@@ -88,7 +88,7 @@ fn listeners(section: &mut Section<'_>) -> listener::Config {
 }
 
 fn workers(section: &mut Section<'_>) -> NonZeroUsize {
-    let written = section.optional("workers", integer(limits::WORKERS), "as many as there are cores");
+    let written = section.optional("workers", integer(limits::WORKERS), "the number of cores");
     written.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
 }
 
@@ -103,7 +103,7 @@ fn caller(section: &mut Section<'_>, mode: Compatibility) -> identity::Config {
     let principal = section.get("principal", boolean(), pick(mode, "true", "false"));
     let certificate = section.get("certificate", boolean(), pick(mode, "true", "false"));
     let xfcc = section.get("xfcc", choice(words::XFCC, Xfcc::Off), "off");
-    let by = section.optional("xfcc_by", text("SPIFFE ID").checked(checks::spiffe_id), "`By` may be anything");
+    let by = section.optional("xfcc_by", text("SPIFFE ID").checked(checks::spiffe_id), "any");
     checks::xfcc(section, xfcc, by.as_deref(), principal || certificate);
     let xfcc = match xfcc {
         Xfcc::Off => XfccMode::Off,
@@ -132,10 +132,10 @@ fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
 }
 
 fn keys(section: &mut Section<'_>) -> KeySource {
-    let file_path = section.optional("file", file("JWKS file"), "another source is given");
-    let url = section.optional("url", https_url(), "another source is given");
+    let file_path = section.optional("file", file("JWKS file"), "none");
+    let url = section.optional("url", https_url(), "none");
     let discovery = section.get("discovery", boolean(), "false");
-    let ca_file = section.optional("ca_file", file("PEM file"), "the system's authorities are trusted");
+    let ca_file = section.optional("ca_file", file("PEM file"), "the system's authorities");
     checks::one_key_source(section, [file_path.is_some(), url.is_some(), discovery], ca_file.is_some());
     match (file_path, url) {
         (Some(path), _) => KeySource::File(path),

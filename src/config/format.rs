@@ -78,7 +78,8 @@ impl Fault {
     /// The problem at a place. It shows the text as written: what the environment puts into it may be a secret.
     pub(crate) fn at(self, place: &Place, text: &str) -> Problem {
         let shown: String = text.escape_debug().take(SHOWN_CHARS).collect();
-        place.error(format!("`{shown}` {}", self.message), self.hint)
+        let message = if shown.is_empty() { self.message } else { format!("`{shown}` {}", self.message) };
+        place.error(message, self.hint)
     }
 }
 

@@ -137,24 +137,25 @@ impl<'a> Section<'a> {
         (built, section.keys)
     }
 
-    /// Reads a key that has a default, given as YAML.
+    /// Reads a key that has a default, given as YAML. What cannot be read counts as the default meanwhile.
     pub(crate) fn get<F: Format>(&mut self, key: &'static str, format: F, default: &str) -> F::Value {
         self.declare(key, &format, Absent::Default(default.to_owned()));
-        if let Some(value) = self.value(key, &format) {
+        let written = self.entry(key).and_then(|entry| self.read(&format, &entry.node, key, entry.line));
+        if let Some(value) = written {
             return value;
         }
-        let root = yaml::parse(default).0.unwrap_or(Node::empty());
-        self.accept(&format, &root, &self.place.key(key, self.place.line))
+        let default = yaml::parse(default).0.unwrap_or(Node::empty());
+        self.read(&format, &default, key, self.place.line).unwrap_or_else(|| format.placeholder())
     }
 
     /// Reads a key that must be there.
     pub(crate) fn required<F: Format>(&mut self, key: &'static str, format: F) -> F::Value {
         self.declare(key, &format, Absent::Refused);
-        self.value(key, &format).unwrap_or_else(|| {
-            let hint = format!("add it: {}", format.name());
-            self.problems.push(self.place.key(key, self.place.line).error("is missing", hint));
-            format.placeholder()
-        })
+        if let Some(entry) = self.entry(key) {
+            return self.read(&format, &entry.node, key, entry.line).unwrap_or_else(|| format.placeholder());
+        }
+        self.refuse(&[key], "is missing", format!("add it: {}", format.name()));
+        format.placeholder()
     }
 
     /// Reads a key that may be absent, with what that means in words.
@@ -165,7 +166,8 @@ impl<'a> Section<'a> {
         absent: &'static str,
     ) -> Option<F::Value> {
         self.declare(key, &format, Absent::Means(absent));
-        self.value(key, &format)
+        let entry = self.entry(key)?;
+        Some(self.read(&format, &entry.node, key, entry.line).unwrap_or_else(|| format.placeholder()))
     }
 
     /// Walks the map under a key.
@@ -197,10 +199,14 @@ impl<'a> Section<'a> {
         self.steps(path).count() == steps(path).count()
     }
 
-    /// Tells of an error at a path below this section, as `routes.token` or `issuers[1].issuer`; empty for itself.
-    pub(crate) fn refuse(&mut self, path: &str, message: impl Into<String>, hint: impl Into<String>) {
-        let problem = self.place_of(path).error(message, hint);
-        self.problems.push(problem);
+    /// Tells of an error at the first of some paths below this section, as `routes.token` or `issuers[1].issuer`, that
+    /// comes of the values at all of them. It says nothing where one of them could not be read: that is told already.
+    pub(crate) fn refuse(&mut self, paths: &[&str], message: impl Into<String>, hint: impl Into<String>) {
+        let places: Vec<Place> = paths.iter().map(|path| self.place_of(path)).collect();
+        let untold = !places.iter().any(|place| self.has_error_at(place));
+        if let Some(first) = places.first().filter(|_| untold) {
+            self.problems.push(first.error(message, hint));
+        }
     }
 
     /// Tells of something that works, but is worth knowing.
@@ -214,16 +220,10 @@ impl<'a> Section<'a> {
         self.keys.push(Key { name: key, shape });
     }
 
-    fn value<F: Format>(&mut self, key: &str, format: &F) -> Option<F::Value> {
-        let entry = self.entry(key)?;
-        Some(self.accept(format, &entry.node, &self.place.key(key, entry.line)))
-    }
-
-    fn accept<F: Format>(&mut self, format: &F, node: &Node, place: &Place) -> F::Value {
-        format.read(node, place, &self.surroundings).unwrap_or_else(|problems| {
-            self.problems.extend(problems);
-            format.placeholder()
-        })
+    /// Reads a value; `None` once its problems are told.
+    fn read<F: Format>(&mut self, format: &F, node: &Node, key: &str, line: usize) -> Option<F::Value> {
+        let read = format.read(node, &self.place.key(key, line), &self.surroundings);
+        read.map_err(|problems| self.problems.extend(problems)).ok()
     }
 
     fn entry(&self, key: &str) -> Option<&'a Entry> {
@@ -252,6 +252,13 @@ impl<'a> Section<'a> {
                 self.place.key(&entry.key, entry.line).error("is not known here", suggest(&entry.key, &known));
             self.problems.push(problem);
         }
+    }
+
+    /// Whether a value, or an item of a list, could not be read.
+    fn has_error_at(&self, place: &Place) -> bool {
+        let is_rest = |rest: &str| rest.is_empty() || rest.starts_with('[');
+        let is_at = |path: &str| path.strip_prefix(place.path.as_str()).is_some_and(is_rest);
+        self.problems.iter().any(|problem| problem.is_error() && is_at(&problem.path))
     }
 
     /// The place of a path below this section, at the line of its last step that is written out.

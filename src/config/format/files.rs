@@ -1,6 +1,8 @@
 //! Paths of files that must be there when the configuration is read.
 
 use std::fs::Metadata;
+use std::io::Error;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -30,13 +32,21 @@ fn path(what: &str, check: fn(&Metadata) -> Result<(), Fault>) -> Scalar<PathBuf
         schema: json!({"type": "string", "minLength": 1}),
         placeholder: PathBuf::new(),
         parse: Box::new(move |text, Surroundings { directory, .. }| {
-            let hint = || format!("relative paths start at `{}`", directory.display());
             if text.is_empty() {
-                return Err(Fault::new("is empty", hint()));
+                return Err(Fault::new("is empty", HINT));
             }
             let path = directory.join(text);
-            let found = path.metadata().map_err(|error| Fault::new(format!("cannot be found: {error}"), hint()))?;
+            let found = path.metadata().map_err(|error| unreachable(&error))?;
             check(&found).map(|()| path)
         }),
+    }
+}
+
+const HINT: &str = "relative paths start at the configuration's folder";
+
+fn unreachable(error: &Error) -> Fault {
+    match error.kind() {
+        ErrorKind::NotFound => Fault::new("does not exist", HINT),
+        other => Fault::new(format!("cannot be looked at: {other}"), HINT),
     }
 }

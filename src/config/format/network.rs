@@ -63,7 +63,7 @@ pub(crate) fn issuer() -> Scalar<String> {
 
 fn parse_socket(text: &str) -> Result<SocketAddr, Fault> {
     text.parse().map_err(|_| {
-        let hint = match text.split_once(':') {
+        let hint = match text.rsplit_once(':') {
             Some(("", _)) => "write `127.0.0.1:` before the port, or `0.0.0.0:` for every address",
             Some(("localhost", _)) => "write `127.0.0.1` for localhost: names are not looked up",
             _ => "write it like `127.0.0.1:9191` or `[::1]:9191`: names are not looked up",

@@ -1,0 +1,91 @@
+//! What is made from the declaration and checked in is current. `UPDATE=1 cargo test --lib config` writes it anew.
+
+use std::env;
+
+use super::*;
+use crate::config::about::ABOUT;
+use crate::config::reference;
+use crate::config::walk::Absent;
+use crate::config::walk::Key;
+use crate::config::walk::Shape;
+
+/// Between these stands what is generated.
+const BEGIN: &str = "<!-- The reference below is generated: UPDATE=1 cargo test --lib config -->\n";
+const END: &str = "<!-- End of the reference. -->\n";
+
+/// Compares a file of the repository with what it should be, or writes that.
+pub(super) fn current(name: &str, expected: impl FnOnce(&str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    let expected = expected(&found);
+    if env::var_os("UPDATE").is_some() {
+        fs::write(&path, expected).unwrap();
+    } else {
+        assert!(found == expected, "{name} is not current: run `UPDATE=1 cargo test --lib config`\n{expected}");
+    }
+}
+
+#[test]
+fn the_reference_is_current() {
+    current("docs/configuration.md", |found| {
+        let (before, rest) = found.split_once(BEGIN).unwrap();
+        let (_, after) = rest.split_once(END).unwrap();
+        format!("{before}{BEGIN}\n{}\n{END}{after}", reference::markdown())
+    });
+}
+
+#[test]
+fn the_schema_is_current() {
+    current("docs/config.schema.json", |_| serde_json::to_string_pretty(&reference::schema()).unwrap() + "\n");
+}
+
+#[test]
+fn every_key_has_a_sentence_and_every_sentence_a_key() {
+    let keys: Vec<_> =
+        reference::rows("", &reference::keys(Compatibility::Strict)).into_iter().map(|row| row.path).collect();
+    let mut described: Vec<_> = ABOUT.iter().map(|(path, _)| (*path).to_owned()).collect();
+    assert_eq!(described.len(), keys.len());
+    described.retain(|path| !keys.contains(path));
+    assert_eq!(described, [""; 0]);
+    for (path, sentence) in ABOUT {
+        assert!(sentence.ends_with('.'), "{path}");
+        assert!(!sentence.contains(['|', '\n']), "{path}");
+    }
+}
+
+#[test]
+fn documented_defaults_are_the_defaults() {
+    let folder = Folder::new();
+    for (mode, name) in [(Compatibility::Strict, "strict"), (Compatibility::OpaEnvoy, "opa-envoy")] {
+        let shown = folder.read(&format!("compatibility: {name}\n{LEAST}")).unwrap().settings.redacted();
+        let compared = compare(&reference::keys(mode), &shown);
+        assert!(compared > 30, "{compared}");
+    }
+}
+
+/// Compares what is shown with the defaults, and counts them.
+fn compare(keys: &[Key], shown: &Json) -> usize {
+    let compare_key = |Key { name, shape }: &Key| match shape {
+        // The mode is written out above, and the keys come from a file.
+        Shape::Value { .. } if matches!(*name, "compatibility" | "discovery") => 0,
+        Shape::Value { absent: Absent::Default(yaml), .. } => {
+            assert_eq!(shown[*name], json(yaml), "{name}");
+            1
+        }
+        Shape::Value { .. } => 0,
+        Shape::Section(keys) => compare(keys, &shown[*name]),
+        Shape::Sections(keys) => compare(keys, &shown[*name][0]),
+    };
+    keys.iter().map(compare_key).sum()
+}
+
+#[test]
+fn the_examples_load() {
+    let document = include_str!("../../../docs/configuration.md");
+    let examples: Vec<_> = document.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert!(examples.len() >= 3);
+    for example in examples {
+        let loaded = Folder::new().read(example);
+        assert!(loaded.is_ok(), "{example}\n{:?}", told(loaded));
+    }
+}
