@@ -1,0 +1,211 @@
+//! A bundle: the policies, tests and data that an operator wrote, read once, checked as a whole, and named by their
+//! content.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use regorus::Engine;
+use regorus::Value;
+
+use super::Config;
+use super::Instance;
+use super::RegoVersion;
+use super::builtins;
+use super::engine::EntryPoint;
+use super::engine::Rules;
+use super::engine::fault;
+use super::unstable;
+use super::unstable::Outline;
+use crate::facts::document::hex;
+use crate::problem::Problem;
+
+mod data;
+mod files;
+
+use files::Kind;
+use files::Loaded;
+
+/// Policies and data, checked.
+#[derive(Debug)]
+pub struct Bundle {
+    config: Config,
+    policies: Vec<Module>,
+    tests: Vec<Module>,
+    data: Value,
+    rules: Arc<Rules>,
+    revision: String,
+    warnings: Vec<Problem>,
+}
+
+/// The source of one module.
+#[derive(Debug, Clone)]
+pub(super) struct Module {
+    /// Its file, for messages.
+    pub(super) name: String,
+    /// Its text.
+    pub(super) text: String,
+}
+
+/// How much of the content's hash names a revision: 48 bits, of which no operator meets two by accident.
+const REVISION_DIGITS: usize = 12;
+
+impl Bundle {
+    /// Reads and checks what the configuration names.
+    ///
+    /// # Errors
+    /// Everything that is wrong, with its place: unreadable files, syntax, unknown functions, contradicting data.
+    pub fn load(config: &Config) -> Result<Self, Vec<Problem>> {
+        Self::assemble(config, files::read(&config.paths)?)
+    }
+
+    /// Checks files that have been read.
+    fn assemble(config: &Config, files: Vec<Loaded>) -> Result<Self, Vec<Problem>> {
+        let (data, data_problems) = split(data::merge(&files), Value::new_object());
+        let revision = revision(&files);
+        let (tests, policies) = modules(files);
+        let mut problems = data_problems;
+        if policies.is_empty() {
+            problems.push(Problem::error("", "there is no policy").hint("name a file or a directory with .rego files"));
+        }
+        let (outlines, syntax_problems) = outlines(config, &policies);
+        let is_readable = syntax_problems.is_empty();
+        problems.extend(syntax_problems);
+        problems.extend(builtins::check(&outlines));
+        problems.extend(data::conflicts(&data, &outlines));
+        if is_readable && problems.is_empty() {
+            problems.extend(analyse(config, &policies, &data).err());
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let rules = Rules::of(&outlines);
+        let warnings = warnings(config, &rules, &data, &outlines);
+        Ok(Self { config: config.clone(), policies, tests, data, rules: Arc::new(rules), revision, warnings })
+    }
+
+    /// What names this content: the same files with the same text have the same revision, wherever they lie. Tests
+    /// are not part of it.
+    pub fn revision(&self) -> &str {
+        &self.revision
+    }
+
+    /// What works, but rarely as meant.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// Whether a rule, a package or data stands at an entry point. Where none does, every request is denied.
+    pub fn defines(&self, entry_point: &str) -> bool {
+        is_defined(&EntryPoint::parse(entry_point), &self.rules, &self.data)
+    }
+
+    /// An engine of its own for one worker: parsed anew, its data copied, so that no two workers share a counter.
+    ///
+    /// # Errors
+    /// What the engine does not take; nothing that loading has not found already.
+    pub fn instance(&self) -> Result<Instance, Vec<Problem>> {
+        Instance::new(self).map_err(|problem| vec![problem])
+    }
+
+    pub(super) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn policies(&self) -> &[Module] {
+        &self.policies
+    }
+
+    pub(super) fn tests(&self) -> &[Module] {
+        &self.tests
+    }
+
+    pub(super) const fn data(&self) -> &Value {
+        &self.data
+    }
+
+    pub(super) const fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+}
+
+fn split<T>(result: Result<T, Vec<Problem>>, otherwise: T) -> (T, Vec<Problem>) {
+    match result {
+        Ok(value) => (value, Vec::new()),
+        Err(problems) => (otherwise, problems),
+    }
+}
+
+/// SHA-256 over names and texts, each with its length, so that nothing can move from one to the other.
+fn revision(files: &[Loaded]) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for file in files.iter().filter(|file| file.kind != Kind::Test) {
+        for part in [&file.relative, &file.text] {
+            context.update(&part.len().to_be_bytes());
+            context.update(part.as_bytes());
+        }
+    }
+    let mut digits = hex(context.finish().as_ref());
+    digits.truncate(REVISION_DIGITS);
+    digits
+}
+
+/// The tests, and the policies.
+fn modules(files: Vec<Loaded>) -> (Vec<Module>, Vec<Module>) {
+    let modules = files.into_iter().filter(|file| matches!(file.kind, Kind::Rego | Kind::Test));
+    let (tests, policies): (Vec<_>, Vec<_>) = modules.partition(|file| file.kind == Kind::Test);
+    let sources =
+        |files: Vec<Loaded>| files.into_iter().map(|Loaded { name, text, .. }| Module { name, text }).collect();
+    (sources(tests), sources(policies))
+}
+
+/// An engine with nothing but the language version and the modules that parse, and what is wrong with the others.
+pub(super) fn parsed(version: RegoVersion, modules: &[Module]) -> (Engine, Vec<Problem>) {
+    let mut engine = Engine::new();
+    engine.set_rego_v0(version == RegoVersion::V0);
+    let mut problems = Vec::new();
+    for Module { name, text } in modules {
+        let parsed = engine.add_policy(name.clone(), text.clone());
+        problems.extend(parsed.err().map(|error| fault::problem(&error, Some(name))));
+    }
+    (engine, problems)
+}
+
+/// The outlines of the modules that parse, and what is wrong with the others.
+pub(super) fn outlines(config: &Config, modules: &[Module]) -> (Vec<Outline>, Vec<Problem>) {
+    let (mut engine, problems) = parsed(config.rego_version, modules);
+    (unstable::outlines(&mut engine), problems)
+}
+
+/// Lets the engine look at the whole: unsafe variables, contradicting functions. It stops at the first it finds.
+fn analyse(config: &Config, policies: &[Module], data: &Value) -> Result<(), Problem> {
+    let (mut engine, _) = parsed(config.rego_version, policies);
+    engine.add_data(data.clone()).map_err(|error| fault::problem(&error, None))?;
+    engine.eval_query("true".to_owned(), false).map(drop).map_err(|error| fault::problem(&error, None))
+}
+
+fn warnings(config: &Config, rules: &Rules, data: &Value, outlines: &[Outline]) -> Vec<Problem> {
+    let entry = EntryPoint::parse(&config.entry_point);
+    let mut warnings = data::copied(data, outlines);
+    if !is_defined(&entry, rules, data) {
+        let message = format!("nothing is defined at the entry point `{}`: every request will be denied", entry.name());
+        warnings.push(Problem::warning("", message));
+    }
+    for module in outlines {
+        let open = module.rules.iter().filter(|rule| rule.default == Some(true) && rule.parameters.is_none());
+        warnings.extend(open.map(|rule| {
+            let message = format!("`data.{}` is true where nothing else is said", rule.path.join("."));
+            Problem::warning("", message)
+                .hint("let the default be false: what a policy forgets is then denied")
+                .in_file(&module.file)
+                .at_line(builtins::line(rule.lines.0))
+        }));
+    }
+    warnings
+}
+
+fn is_defined(entry: &EntryPoint, rules: &Rules, data: &Value) -> bool {
+    rules.define(entry) || entry.descend(data) != Value::Undefined
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The engine: regorus' interpreter, one for each worker.
+
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::sync::Arc;
+
+use regorus::Engine;
+use regorus::Value;
+use regorus::utils::limits::ExecutionTimerConfig;
+use serde::Serialize;
+
+use super::BuiltinErrors;
+use super::Bundle;
+use super::Config;
+use super::Query;
+use super::builtins;
+use super::builtins::Ambient;
+use super::bundle::Module;
+use super::result;
+use super::value::Names;
+use super::value::to_value;
+use crate::decision::Decision;
+use crate::decision::Denial;
+use crate::decision::Reason;
+use crate::problem::Problem;
+
+mod entry;
+mod explain;
+pub(super) mod fault;
+mod rules;
+
+pub(super) use entry::EntryPoint;
+use entry::Questions;
+pub use explain::Explanation;
+pub use explain::FiredRule;
+pub(super) use rules::Rules;
+
+/// How many steps the interpreter takes between two looks at the clock: rarely enough to cost nothing to speak of
+/// (one step is a fraction of a microsecond), often enough to stop well within a millisecond.
+const STEPS_BETWEEN_CLOCK_READS: std::num::NonZeroU32 = match std::num::NonZeroU32::new(64) {
+    Some(steps) => steps,
+    None => std::num::NonZeroU32::MIN,
+};
+
+/// The most lines of a policy's `print` that go to the log for one decision.
+const MAX_PRINTS: usize = 16;
+
+/// A policy ready to decide, for one thread.
+pub struct Instance {
+    /// Prepared and never run: what takes over after a panic. Cloning shares its parts within this thread.
+    template: Engine,
+    engine: Engine,
+    ambient: Arc<Ambient>,
+    names: Names,
+    rules: Arc<Rules>,
+    questions: Questions,
+    panics: u64,
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").field("panics", &self.panics).finish_non_exhaustive()
+    }
+}
+
+impl Instance {
+    pub(super) fn new(bundle: &Bundle) -> Result<Self, Problem> {
+        let ambient = Arc::new(Ambient::default());
+        let template = prepared(bundle.config(), bundle.policies(), bundle.data(), &ambient)?;
+        Ok(Self {
+            engine: template.clone(),
+            template,
+            ambient,
+            names: Names::default(),
+            rules: Arc::clone(bundle.rules()),
+            questions: Questions::default(),
+            panics: 0,
+        })
+    }
+
+    /// Decides. Whatever happens inside is a decision: only a boolean `true` allows.
+    pub fn decide<D: Serialize + ?Sized>(&mut self, query: &Query<'_, D>) -> Decision {
+        let input = match to_value(query.facts, &mut self.names) {
+            Ok(input) => input,
+            Err(error) => return Decision::Deny(Denial::new(Reason::RequestTooLarge, error.to_string())),
+        };
+        let question = self.questions.get(query.entry_point, &self.rules);
+        let entry = &question.entry;
+        self.ambient.begin(query.now, query.seed);
+        self.engine.set_input(input);
+        let outcome = catch_unwind(AssertUnwindSafe(|| question.prepared.evaluate(&mut self.engine)));
+        log_prints(&mut self.engine);
+        let Ok(outcome) = outcome else {
+            self.engine = self.template.clone();
+            self.panics = self.panics.saturating_add(1);
+            return Decision::Deny(Denial::new(Reason::PolicyPanic, entry.name()));
+        };
+        match (self.ambient.refusal(), outcome) {
+            (Some(refusal), outcome) => Decision::Deny(fault::refused(&refusal, outcome.err().as_ref())),
+            (None, Err(error)) => Decision::Deny(fault::denial(&error)),
+            (None, Ok(Value::Undefined)) => Decision::Deny(Denial::new(Reason::PolicyUndefined, entry.name())),
+            (None, Ok(value)) => result::decision(&value, query.output, self.rules.place(entry)),
+        }
+    }
+
+    /// How often the engine has panicked and was replaced: any is a defect worth an alert.
+    pub const fn panics(&self) -> u64 {
+        self.panics
+    }
+}
+
+/// An engine with everything in it, which has looked at all modules once.
+pub(super) fn prepared(
+    config: &Config,
+    modules: &[Module],
+    data: &Value,
+    ambient: &Arc<Ambient>,
+) -> Result<Engine, Problem> {
+    let (mut engine, problems) = super::bundle::parsed(config.rego_version, modules);
+    if let Some(problem) = problems.into_iter().next() {
+        return Err(problem);
+    }
+    // Built anew, name by name, so that no two engines count references to the same data.
+    let data = to_value(data, &mut Names::default()).map_err(|error| Problem::error("", error.to_string()))?;
+    engine.add_data(data).map_err(|error| fault::problem(&error, None))?;
+    engine.set_strict_builtin_errors(config.builtin_errors == BuiltinErrors::Deny);
+    engine.set_gather_prints(true);
+    let limit = config.time_limit;
+    engine.set_execution_timer_config(ExecutionTimerConfig { limit, check_interval: STEPS_BETWEEN_CLOCK_READS });
+    let installed = builtins::install(&mut engine, ambient, config.builtin_errors);
+    let looked_at = installed.and_then(|()| engine.eval_query("true".to_owned(), false));
+    looked_at.map_err(|error| fault::problem(&error, None))?;
+    Ok(engine)
+}
+
+/// A policy's `print` goes to the log, as in OPA-Envoy.
+fn log_prints(engine: &mut Engine) {
+    for line in engine.take_prints().unwrap_or_default().iter().take(MAX_PRINTS) {
+        tracing::info!(line = super::bounded(line), "policy print");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! What a policy's value means: OPA-Envoy's reading of a boolean or an object, to the letter, and what of it may
+//! leave.
+//!
+//! Only the boolean `true` allows. Fields that the taken branch does not use are not looked at.
+
+use regorus::Value;
+use regorus::value::Object;
+use serde_json::Map;
+use serde_json::Value as Json;
+
+use super::OutputRules;
+use super::bounded;
+use super::value::Names;
+use super::value::to_value;
+use crate::decision::Decision;
+use crate::decision::Denial;
+use crate::decision::DeniedResponse;
+use crate::decision::Effects;
+use crate::decision::Grant;
+use crate::decision::Reason;
+
+mod fields;
+mod headers;
+
+use fields::Unfit;
+use headers::Direction;
+
+/// What Envoy answers to a refusal that names no status.
+const DEFAULT_STATUS: u16 = 403;
+/// The longest body of a refusal: it is an explanation, not a page; Envoy holds it in memory for every refusal.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The decision that a policy's value stands for. `place` says where the value's rule is, for the log.
+pub(super) fn decision(value: &Value, rules: &OutputRules, place: &str) -> Decision {
+    let read = match value {
+        Value::Bool(true) => Ok(Decision::Allow(Grant::from_policy_true(Effects::default(), Map::new()))),
+        Value::Bool(false) => Ok(Decision::Deny(bare_denial())),
+        Value::Object(object) => Fields::of(object).decision(rules),
+        other => Err(Unfit::value(fields::kind(other))),
+    };
+    read.unwrap_or_else(|unfit| Decision::Deny(Denial::new(unfit.reason, placed(place, &unfit.detail))))
+}
+
+/// The decision that a policy's value stands for, from the value as JSON: the same reading for tools and fuzzing.
+/// `None` where the text is no JSON.
+pub fn decision_from_json(json: &str, rules: &OutputRules) -> Option<Decision> {
+    let json: Json = serde_json::from_str(json).ok()?;
+    let value = to_value(&json, &mut Names::default()).ok()?;
+    Some(decision(&value, rules, ""))
+}
+
+fn placed(place: &str, detail: &str) -> String {
+    bounded(&if place.is_empty() { detail.to_owned() } else { format!("{place}: {detail}") })
+}
+
+/// A `false` says no more than no, and Envoy answers in its own words.
+fn bare_denial() -> Denial {
+    Denial { reason: Reason::PolicyDenied, detail: String::new(), response: None, dynamic_metadata: Map::new() }
+}
+
+/// The fields of a result that mean something; all others are the policy's own.
+#[derive(Default)]
+struct Fields<'v> {
+    allowed: Option<&'v Value>,
+    headers: Option<&'v Value>,
+    response_headers_to_add: Option<&'v Value>,
+    request_headers_to_remove: Option<&'v Value>,
+    query_parameters_to_set: Option<&'v Value>,
+    query_parameters_to_remove: Option<&'v Value>,
+    body: Option<&'v Value>,
+    http_status: Option<&'v Value>,
+    dynamic_metadata: Option<&'v Value>,
+    reason: Option<&'v Value>,
+    reasons: Option<&'v Value>,
+}
+
+impl<'v> Fields<'v> {
+    fn of(object: &'v Object) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in object.iter() {
+            let Value::String(name) = name else { continue };
+            let field = match name.as_ref() {
+                "allowed" => &mut fields.allowed,
+                "headers" => &mut fields.headers,
+                "response_headers_to_add" => &mut fields.response_headers_to_add,
+                "request_headers_to_remove" => &mut fields.request_headers_to_remove,
+                "query_parameters_to_set" => &mut fields.query_parameters_to_set,
+                "query_parameters_to_remove" => &mut fields.query_parameters_to_remove,
+                "body" => &mut fields.body,
+                "http_status" => &mut fields.http_status,
+                "dynamic_metadata" => &mut fields.dynamic_metadata,
+                "reason" => &mut fields.reason,
+                "reasons" => &mut fields.reasons,
+                _ => continue,
+            };
+            *field = Some(value);
+        }
+        fields
+    }
+
+    fn decision(&self, rules: &OutputRules) -> Result<Decision, Unfit> {
+        match self.allowed {
+            Some(Value::Bool(true)) => self.grant(rules).map(Decision::Allow),
+            Some(Value::Bool(false)) => self.denial(rules).map(Decision::Deny),
+            Some(other) => Err(Unfit::value(&format!("an object whose `allowed` is {}", fields::kind(other)))),
+            None => Err(Unfit::value("an object without `allowed`")),
+        }
+    }
+
+    fn grant(&self, rules: &OutputRules) -> Result<Grant, Unfit> {
+        let effects = Effects {
+            headers: headers::fields("headers", self.headers, Direction::Upstream, rules)?,
+            headers_to_remove: headers::removed("request_headers_to_remove", self.request_headers_to_remove, rules)?,
+            response_headers: headers::fields(
+                "response_headers_to_add",
+                self.response_headers_to_add,
+                Direction::Downstream,
+                rules,
+            )?,
+            query_to_set: headers::query_pairs("query_parameters_to_set", self.query_parameters_to_set, rules)?,
+            query_to_remove: fields::texts("query_parameters_to_remove", self.query_parameters_to_remove)?,
+            explicit: true,
+        };
+        Ok(Grant::from_policy_true(effects, self.metadata()?))
+    }
+
+    fn denial(&self, rules: &OutputRules) -> Result<Denial, Unfit> {
+        let body = fields::text("body", self.body)?.unwrap_or_default();
+        if body.len() > MAX_BODY_BYTES {
+            return Err(Unfit::field("body", "is longer than 64 KiB"));
+        }
+        let response = DeniedResponse {
+            http_status: fields::status("http_status", self.http_status)?.unwrap_or(DEFAULT_STATUS),
+            headers: headers::fields("headers", self.headers, Direction::Downstream, rules)?,
+            body: body.to_owned(),
+        };
+        let detail = bounded(&self.stated_reasons().join("; "));
+        Ok(Denial { detail, response: Some(response), dynamic_metadata: self.metadata()?, ..bare_denial() })
+    }
+
+    fn metadata(&self) -> Result<Map<String, Json>, Unfit> {
+        match self.dynamic_metadata.map(|value| (value, serde_json::to_value(value))) {
+            None => Ok(Map::new()),
+            Some((_, Ok(Json::Object(map)))) => Ok(map),
+            Some((other, _)) => Err(Unfit::kind("dynamic_metadata", "an object", other)),
+        }
+    }
+
+    /// A policy's own words. They explain, and so are taken where they are text and left where they are not.
+    fn stated_reasons(&self) -> Vec<&'v str> {
+        let listed = self.reasons.map(fields::elements).unwrap_or_default();
+        let texts = self.reason.into_iter().chain(listed).filter_map(|reason| match reason {
+            Value::String(text) => Some(text.as_ref()),
+            _ => None,
+        });
+        texts.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
