@@ -210,7 +210,7 @@ fn base_settings(issuer: &str, changes: &Json) -> Json {
         "algorithms": ["ES256"],
         "audiences": ["accounts"],
         "leeway": "1s",
-        "refresh_cooldown": "200ms",
+        "refresh_cooldown": "1s",
     });
     json!({
         // Much more time than in production: the tests run an unoptimised build on a busy machine.
