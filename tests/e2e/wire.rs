@@ -1,7 +1,5 @@
 //! Bytes that no Envoy sends. Each is answered with a denial: to a proxy told to open on failure, an error is an allow.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use envoy_types::ext_authz::v3::pb::CheckResponse;
 use http_body_util::BodyExt;
@@ -41,7 +39,7 @@ fn frame(flag: u8, message: &[u8]) -> Bytes {
 }
 
 /// Asks, and gives back the gRPC status and the answer.
-async fn ask(address: SocketAddr, body: Bytes) -> (String, Option<CheckResponse>) {
+async fn ask(address: &str, body: Bytes) -> (String, Option<CheckResponse>) {
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
     let connection = tokio::spawn(connection);
