@@ -85,6 +85,13 @@ impl Loaded {
         let crate::config::Loaded { settings, mut warnings } = Settings::load(path, environment)?;
         let bundle = Bundle::load(&settings.policy)?;
         warnings.extend_from_slice(bundle.warnings());
+        let entry_point = &settings.policy.entry_point;
+        if !bundle.defines(entry_point) {
+            let message = format!("nothing is defined at `{entry_point}`: every request to it is denied");
+            warnings.push(
+                Problem::warning("policy.path", message).hint("name the rule that decides, as envoy/authz/allow"),
+            );
+        }
         Ok(Self { settings, bundle, warnings })
     }
 }

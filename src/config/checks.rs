@@ -12,7 +12,6 @@ use crate::decision_log;
 use crate::identity;
 use crate::identity::XfccMode;
 use crate::listener::Address;
-use crate::problem::Problem;
 use crate::route;
 use crate::route::Requirement;
 use crate::route::TokenMode;
@@ -49,11 +48,7 @@ pub(crate) fn owned_prefix(text: &str) -> Result<(), Fault> {
 
 /// A pointer into a record (RFC 6901) that the mask understands.
 pub(crate) fn json_pointer(text: &str) -> Result<(), Fault> {
-    let problems = decision_log::Mask::parse(&[text]).err().unwrap_or_default();
-    match problems.into_iter().next() {
-        None => Ok(()),
-        Some(Problem { message, hint, .. }) => Err(Fault::new(message, hint.unwrap_or_default())),
-    }
+    decision_log::Mask::check(text).map_err(|fault| Fault::new(fault.message, fault.hint))
 }
 
 /// Checks answer in plaintext, so beyond loopback only where that is said aloud.

@@ -25,7 +25,7 @@ fn what_is_missing_is_told() {
         [
             "line 3: error: issuers[0].issuer: is missing (add it: HTTPS address)",
             "line 3: error: issuers[0].keys: names no source of keys (write one of `file: PATH`, `url: https://…` and `discovery: true`)",
-            "line 3: error: issuers[0].algorithms: is missing (add it: list: one of `RS256`, `ES256`, `EdDSA`)",
+            "line 3: error: issuers[0].algorithms: is missing (add it: list: one of `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`)",
             "line 3: error: issuers[0].audiences: is missing (add it: list: audience)",
         ]
     );
