@@ -12,6 +12,7 @@ use prost::Message;
 use tokio::net::TcpStream;
 
 use super::harness::Setup;
+use super::peers::certs::agent_id;
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
@@ -64,12 +65,16 @@ async fn ask(address: &str, body: Bytes) -> (String, Option<CheckResponse>) {
 async fn j4_bytes_that_are_no_request_are_denied() {
     let stack = Setup::default().start().await;
     for (what, reason, body) in [
-        ("an empty request", "request_incomplete", frame(0, b"")),
+        ("an empty request", "caller_missing", frame(0, b"")),
         ("noise", "request_undecodable", frame(0, b"\xff\xff\xff\xff\xff")),
         ("a cut message", "request_undecodable", frame(0, &[field(1, b"abc"), vec![0x0a, 0x7f]].concat())),
         ("attributes of the wrong type", "request_undecodable", frame(0, &[0x08, 0x01])),
         ("a method that is no UTF-8", "request_undecodable", frame(0, &http(&field(2, b"\xff\xfe")))),
-        ("no HTTP part", "request_incomplete", frame(0, &field(1, &field(4, b"")))),
+        (
+            "no HTTP part",
+            "request_incomplete",
+            frame(0, &field(1, &field(1, &field(4, agent_id("planner").as_bytes())))),
+        ),
         ("an empty HTTP part", "caller_missing", frame(0, &http(b""))),
         ("a message within itself", "request_undecodable", frame(0, &nested(2_000))),
     ] {
