@@ -1,4 +1,7 @@
-//! One public key out of a JWK (RFC 7517, RFC 7518 §6, RFC 8037), parsed once and bound to one algorithm.
+//! One public key out of a JWK (RFC 7517, RFC 7518 §6, RFC 8037), bound to one algorithm.
+//!
+//! Which keys and algorithms are taken is decided here, where a set is loaded, so that a bad key is known before any
+//! token comes; signatures are jsonwebtoken's affair.
 
 use std::fmt;
 use std::iter;
@@ -11,6 +14,8 @@ use aws_lc_rs::signature::RsaPublicKeyComponents;
 use aws_lc_rs::signature::VerificationAlgorithm;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::crypto::verify;
 use serde_json::Map;
 use serde_json::Value as Json;
 use thiserror::Error;
@@ -20,7 +25,9 @@ use super::algorithm::Algorithm;
 /// A verification key and the one algorithm that it may be used with (RFC 8725 §3.1).
 pub(super) struct VerificationKey {
     algorithm: Algorithm,
-    key: ParsedPublicKey,
+    key: DecodingKey,
+    /// The key's encoding, by which key sets are compared.
+    encoded: Vec<u8>,
 }
 
 /// Why a JWK gives no verification key.
@@ -96,9 +103,9 @@ impl VerificationKey {
         self.algorithm
     }
 
-    /// Whether `signature` is this key's over `message`.
-    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.key.verify_sig(message, signature).is_ok()
+    /// Whether `signature`, in canonical base64url, is this key's over `message`.
+    pub(super) fn verifies(&self, message: &[u8], signature: &str) -> bool {
+        verify(signature, message, &self.key, self.algorithm.into()).unwrap_or(false)
     }
 
     fn rsa(jwk: &Map<String, Json>, default: Option<Algorithm>) -> Result<Self, JwkError> {
@@ -110,8 +117,10 @@ impl VerificationKey {
         let (n, e) = (bytes(jwk, "n")?, bytes(jwk, "e")?);
         check_modulus(&n)?;
         check_exponent(&e)?;
-        let key = RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters);
-        Ok(Self { algorithm, key: key.map_err(|_rejected| JwkError::Malformed)? })
+        let key = DecodingKey::from_rsa_raw_components(&n, &e);
+        let parsed = RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters);
+        let encoded = parsed.map_err(|_rejected| JwkError::Malformed)?.as_ref().to_vec();
+        Ok(Self { algorithm, key, encoded })
     }
 
     fn ec(jwk: &Map<String, Json>) -> Result<Self, JwkError> {
@@ -151,13 +160,17 @@ impl VerificationKey {
         if stated_algorithm(jwk)?.is_some_and(|stated| stated != algorithm) {
             return Err(JwkError::Algorithm);
         }
-        let key = ParsedPublicKey::new(verification, point).map_err(|_rejected| JwkError::Malformed)?;
-        Ok(Self { algorithm, key })
+        let parsed = ParsedPublicKey::new(verification, point).map_err(|_rejected| JwkError::Malformed)?;
+        let key = match algorithm {
+            Algorithm::EdDsa => DecodingKey::from_ed_der(point),
+            _ => DecodingKey::from_ec_der(point),
+        };
+        Ok(Self { algorithm, key, encoded: parsed.as_ref().to_vec() })
     }
 
     /// The key's encoding, which with the algorithm is all there is to it.
     pub(super) fn encoded(&self) -> &[u8] {
-        self.key.as_ref()
+        &self.encoded
     }
 }
 

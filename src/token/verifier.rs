@@ -77,7 +77,7 @@ impl Verifier {
             NoKey::Unknown => Refusal::NeedsKeys(issuer),
             NoKey::Denied(denial) => Refusal::Denied(denial),
         })?;
-        if !key.verifies(compact.signing_input(), &compact.signature()?) {
+        if !key.verifies(compact.signing_input(), compact.signature()?) {
             return Err(Denial::new(Reason::TokenSignatureInvalid, "the signature does not verify").into());
         }
         Ok(Entry { issuer, token: claims::read(claims, header.token_type)? })

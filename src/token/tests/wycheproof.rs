@@ -31,7 +31,7 @@ fn accepts(vector: &Vector) -> bool {
     let Ok(set) = KeySet::parse(&document, Algorithm::ALL) else { return false };
     let Ok(compact) = Compact::split(&vector.jws) else { return false };
     let (Ok(header), Ok(signature)) = (compact.header(), compact.signature()) else { return false };
-    set.find(&header).is_ok_and(|key| key.verifies(compact.signing_input(), &signature))
+    set.find(&header).is_ok_and(|key| key.verifies(compact.signing_input(), signature))
 }
 
 #[test]
