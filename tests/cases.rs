@@ -42,7 +42,9 @@ fn a_case_that_wants_something_else_fails_and_says_what() {
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
     write("config.yaml", "routes: {caller: optional, token: off}\npolicy: {paths: [policy.rego], time_limit: 2s}\n");
     write("policy.rego", "package envoy.authz\n\nallow := true\n");
-    for (name, want) in [("right", json!({"decision": "allow"})), ("wrong", json!({"decision": "deny", "http_status": 403}))] {
+    for (name, want) in
+        [("right", json!({"decision": "allow"})), ("wrong", json!({"decision": "deny", "http_status": 403}))]
+    {
         fs::create_dir(folder.path().join(name)).unwrap();
         let request = json!({"attributes": {"request": {"http": {"method": "GET", "path": "/"}}}});
         write(&format!("{name}/request.json"), &request.to_string());

@@ -12,6 +12,17 @@ allow if {
 	not to_number(input.http.path) == 1
 }
 
+allow if {
+	input.http.path == "/huge-pattern"
+	not regex.match("(a{1000}){1000}", "a")
+}
+
+# With backtracking this would take longer than the universe has been there.
+allow if {
+	input.http.path == "/exploding-pattern"
+	regex.match("^(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!")
+}
+
 answers := {
 	"true": true,
 	"false": false,
