@@ -22,6 +22,8 @@ use tempfile::TempDir;
 /// Pages that show commands, besides those in `docs`.
 const PAGES: &[&str] =
     &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "policies/README.md", "tests/cases/README.md"];
+/// How long a token is good for: far longer than the test takes.
+const LIFETIME_SECONDS: i64 = 300;
 const COMMANDS: [&str; 4] = ["serve", "eval", "check", "test"];
 
 fn root() -> &'static Path {
@@ -68,7 +70,7 @@ impl SixtySeconds {
     fn eval(&self, scope: &str) -> Json {
         let claims = json!({
             "iss": "https://idp.example", "sub": "alice", "aud": "orders", "scope": scope,
-            "exp": UnixTime::now().seconds() + 300,
+            "exp": UnixTime::now().plus_seconds(LIFETIME_SECONDS).seconds(),
         });
         let token = jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &self.key).unwrap();
         let request = json!({"attributes": {
