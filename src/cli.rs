@@ -35,12 +35,16 @@ const EXIT_CODES: &str = "Exit codes:
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answer Envoy's ext_authz checks.
+    #[command(after_help = EXIT_CODES)]
     Serve(serve::Arguments),
     /// Decide on recorded CheckRequests, one JSON object a line, exactly as the server would.
+    #[command(after_help = EXIT_CODES)]
     Eval(eval::Arguments),
     /// Look for problems in configuration and policies: all of them at once.
+    #[command(after_help = EXIT_CODES)]
     Check(check::Arguments),
     /// Run the policies' `test_*` rules, and request cases.
+    #[command(after_help = EXIT_CODES)]
     Test(test::Arguments),
 }
 

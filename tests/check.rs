@@ -1,0 +1,42 @@
+//! `countersign check`, as a user runs it: what cannot work is told before it is in force.
+
+#![cfg(test)]
+
+use std::fs;
+use std::process::Command;
+
+/// Exit code and stderr for a policy with this body.
+fn check(rules: &str) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.yaml"), "policy: {paths: [policy.rego]}\nroutes: {token: off}\n").unwrap();
+    fs::write(folder.path().join("policy.rego"), format!("package envoy.authz\n\n{rules}\n")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    let output = command.arg("check").arg("-c").arg(folder.path().join("config.yaml")).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn h6_functions_that_look_outside_are_refused_at_load() {
+    for (name, call) in [
+        ("http.send", r#"http.send({"method": "GET", "url": "http://169.254.169.254/"}).status_code == 200"#),
+        ("net.lookup_ip_addr", r#"count(net.lookup_ip_addr("idp.example")) > 0"#),
+        ("opa.runtime", "opa.runtime().env.HOME"),
+    ] {
+        for rules in [format!("allow if {call}"), format!("allow if f(1)\n\nf(x) if {{\n\tx == 1\n\t{call}\n}}")] {
+            let (code, text) = check(&rules);
+            assert_eq!(code, Some(2), "{rules}: {text}");
+            assert!(text.contains(&format!("`{name}` is refused")) && text.contains("policy.rego:"), "{text}");
+        }
+    }
+    let (code, text) = check("allow if {\n\ttime.now_ns() > 0\n\trand.intn(\"a\", 2) < 2\n}");
+    assert_eq!(code, Some(0), "{text}");
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let (code, text) = check("allow if {\n\tio.jwt.decode(\"x\")\n\tre_match(\"a\", \"b\")\n\tno.such(1)\n}");
+    assert_eq!(code, Some(2), "{text}");
+    for part in ["`io.jwt.decode`", "`re_match` is deprecated", "`no.such`"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
