@@ -91,8 +91,8 @@ reasons! {
     PolicyPanic "policy_panic" 503 "The policy engine failed; its instance has been replaced.";
     ServerRouteInvalid "server_route_invalid" 503 "The route's context_extensions have an unknown `countersign.` key or value.";
     ServerNotReady "server_not_ready" 503 "No policy is loaded yet.";
-    ServerDeadline "server_deadline" 503 "The proxy's deadline passed before a decision.";
-    ServerOverloaded "server_overloaded" 503 "Too many requests wait already.";
+    ServerDeadline "server_deadline" 503 "The proxy's deadline passed while the issuer's keys were waited for.";
+    ServerOverloaded "server_overloaded" 503 "Too many requests wait for keys already.";
     ServerPanic "server_panic" 503 "A defect stopped the check; it was refused.";
 }
 

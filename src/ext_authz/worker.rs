@@ -3,6 +3,7 @@
 //! Everything here lives on one thread: the authorizer is in a `RefCell`, borrowed only between two awaits, so a
 //! request holds one revision and the path has no lock.
 
+use std::cell::Cell;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub struct Handover {
 pub struct Worker {
     state: RefCell<Option<State>>,
     recorder: Recorder,
+    /// Requests that wait for keys.
+    waiting: Cell<usize>,
 }
 
 /// What a revision brings.
@@ -68,13 +71,16 @@ struct State {
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(200);
 /// What is kept back of a deadline, so that the answer still arrives.
 const ANSWER_MARGIN: Duration = Duration::from_millis(10);
+/// Requests of one worker that may wait for keys at a time. Each is held whole, so a flood of tokens with invented keys
+/// is answered rather than gathered: at Envoy's usual sizes this many are a few megabytes.
+const MAX_WAITING: usize = 1024;
 /// The longest wait for a key, whatever the proxy's deadline: Istio's default of 600 s is no time to hold a request.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 impl Worker {
     /// A worker without a revision: it denies until it has one.
     pub fn new(recorder: Recorder) -> Rc<Self> {
-        Rc::new(Self { state: RefCell::new(None), recorder })
+        Rc::new(Self { state: RefCell::new(None), recorder, waiting: Cell::new(0) })
     }
 
     /// Goes over to a new revision between two requests.
@@ -148,9 +154,43 @@ impl Worker {
     async fn fetch_keys(&self, issuer: IssuerIndex, until: Option<Instant>) -> Reason {
         let refresh = self.state.borrow().as_ref().map(|state| state.refresh.clone());
         let Some((refresh, until)) = refresh.zip(until) else { return Reason::TokenKeysUnavailable };
+        let Some(_place) = Place::take(&self.waiting) else { return Reason::ServerOverloaded };
         match timeout_at(until, refresh.refresh(issuer)).await {
             Ok(outcome) => outcome.denial().reason,
-            Err(_out_of_time) => Reason::TokenKeysUnavailable,
+            Err(_out_of_time) => Reason::ServerDeadline,
         }
+    }
+}
+
+/// A place among the waiting, given back when dropped: also where the proxy gives the call up.
+struct Place<'a>(&'a Cell<usize>);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a Cell<usize>) -> Option<Self> {
+        let taken = waiting.get().checked_add(1).filter(|&count| count <= MAX_WAITING)?;
+        waiting.set(taken);
+        Some(Self(waiting))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn j6_places_among_the_waiting_are_bounded_and_given_back() {
+        let waiting = Cell::new(0);
+        let mut places: Vec<_> = (0..MAX_WAITING).map(|_| Place::take(&waiting).unwrap()).collect();
+        assert!(Place::take(&waiting).is_none());
+        places.pop();
+        assert!(Place::take(&waiting).is_some());
+        places.clear();
+        assert_eq!(waiting.get(), 0);
     }
 }
