@@ -8,6 +8,7 @@ use crate::config::format::network;
 use crate::config::walk::Section;
 use crate::config::words::Xfcc;
 use crate::decision::header;
+use crate::decision_log;
 use crate::identity;
 use crate::identity::XfccMode;
 use crate::listener::Address;
@@ -45,15 +46,12 @@ pub(crate) fn owned_prefix(text: &str) -> Result<(), Fault> {
     Err(Fault::new(fault, hint))
 }
 
-/// A pointer into a record (RFC 6901), not to the whole of it.
+/// A JSON pointer (RFC 6901) to something that the decision log can mask.
 pub(crate) fn json_pointer(text: &str) -> Result<(), Fault> {
-    let hint =
-        "write it like `/input/attributes/request/http/headers/x-api-key`; `~1` stands for a slash, `~0` for `~`";
-    if !text.starts_with('/') {
-        return Err(Fault::new("does not begin with a slash", hint));
-    }
-    let escaped = |rest: &str| rest.starts_with('0') || rest.starts_with('1');
-    if text.split('~').skip(1).all(escaped) { Ok(()) } else { Err(Fault::new("has a `~` that escapes nothing", hint)) }
+    let problems = decision_log::Mask::parse(&[text]).err().unwrap_or_default();
+    problems.into_iter().next().map_or(Ok(()), |problem| {
+        Err(Fault::new("is no JSON pointer to what can be masked", problem.hint.unwrap_or_default()))
+    })
 }
 
 /// Checks answer in plaintext, so beyond loopback only where that is said aloud.

@@ -38,7 +38,8 @@ pub(crate) const MAX_STALE: RangeInclusive<Duration> = minutes(1)..=hours(24 * 7
 pub(crate) const TIME_LIMIT: RangeInclusive<Duration> = Duration::from_millis(1)..=seconds(10);
 
 /// Records that wait for the writer: a kilobyte each, so at most a gigabyte.
-pub(crate) const LOG_QUEUE: RangeInclusive<usize> = 1..=1 << 20;
+pub(crate) const LOG_QUEUE: RangeInclusive<NonZeroUsize> =
+    NonZeroUsize::MIN..=NonZeroUsize::MIN.saturating_add((1 << 20) - 1);
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)

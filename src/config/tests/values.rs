@@ -82,8 +82,12 @@ const BAD: &[(&str, &str, &str)] = &[
     ("routes.reason_in_body", "'true '", "`true ` is no boolean"),
     ("decision_log.enabled", "\"on\\n\"", "`on\\n` is no boolean"),
     ("decision_log.include_input", "0", "`0` is no boolean"),
-    ("decision_log.mask[0]", "[input/x]", "`input/x` does not begin with a slash"),
-    ("decision_log.mask[1]", "[/input/x, /input/a~2]", "`/input/a~2` has a `~` that escapes nothing"),
+    ("decision_log.mask[0]", "[input/x]", "`input/x` is no JSON pointer to what can be masked (begin it with a slash"),
+    (
+        "decision_log.mask[1]",
+        "[/input/x, /input/a~2]",
+        "`/input/a~2` is no JSON pointer to what can be masked (write `~0`",
+    ),
     ("decision_log.queue", "0", "`0` is no whole number from 1 to 1048576"),
     (
         "telemetry.log_level",
