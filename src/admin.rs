@@ -45,7 +45,11 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 ///
 /// # Errors
 /// The socket's.
-pub async fn serve_probes(listener: TcpListener, sources: Sources, end: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+pub async fn serve_probes(
+    listener: TcpListener,
+    sources: Sources,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
     let router = Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
@@ -58,7 +62,11 @@ pub async fn serve_probes(listener: TcpListener, sources: Sources, end: impl Fut
 ///
 /// # Errors
 /// The socket's.
-pub async fn serve_private(listener: TcpListener, sources: Sources, end: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+pub async fn serve_private(
+    listener: TcpListener,
+    sources: Sources,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
     let router = Router::new().route("/config", get(config)).with_state(sources);
     axum::serve(listener, router).with_graceful_shutdown(end).await
 }

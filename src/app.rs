@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::task::spawn_blocking;
 use tokio::time::MissedTickBehavior;
 use tokio::time::interval;
 use tokio::time::sleep;
@@ -33,11 +34,11 @@ use crate::admin;
 use crate::config::Settings;
 use crate::decision_log;
 use crate::decision_log::Recorder;
+use crate::ext_authz::Health;
 use crate::ext_authz::OtherServices;
 use crate::lifecycle::Readiness;
 use crate::lifecycle::watch::Fingerprint;
 use crate::listener::Address;
-use crate::listener::Limits;
 use crate::listener::Listener;
 use crate::policy::Bundle;
 use crate::problem::Problem;
@@ -74,11 +75,24 @@ const TRIGGERS: usize = 1;
 /// How long the decision log may take to write out what is queued at the end.
 const LOG_DRAIN: Duration = Duration::from_secs(5);
 
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
 impl Loaded {
     fn read(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Problem>> {
         let crate::config::Loaded { settings, mut warnings } = Settings::load(path, environment)?;
         let bundle = Bundle::load(&settings.policy)?;
         warnings.extend_from_slice(bundle.warnings());
+        let entry_point = &settings.policy.entry_point;
+        if !bundle.defines(entry_point) {
+            let message = format!("nothing is defined at `{entry_point}`: every request to it is denied");
+            warnings.push(
+                Problem::warning("policy.path", message).hint("name the rule that decides, as envoy/authz/allow"),
+            );
+        }
         Ok(Self { settings, bundle, warnings })
     }
 }
@@ -113,7 +127,7 @@ impl App {
     /// # Errors
     /// An address that cannot be bound, a thread that cannot be started, a policy that cannot be built.
     pub fn run(self) -> anyhow::Result<()> {
-        telemetry::log::init(self.loaded.settings.telemetry.log_level);
+        telemetry::log::init(self.loaded.settings.telemetry.log_level).context("the log")?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(CONTROL_THREADS)
             .thread_name("control")
@@ -121,37 +135,42 @@ impl App {
             .build()
             .context("the control runtime")?;
         runtime.block_on(async {
+            let delay = self.loaded.settings.listeners.drain_delay;
             let end = shutdown_signal()?;
-            self.serve(end).await
+            let running = self.start().await?;
+            end.await;
+            running.end(delay).await
         })
     }
 
-    /// Binds everything, serves until `end`, then drains.
-    async fn serve(self, end: impl Future<Output = ()>) -> anyhow::Result<()> {
+    /// Binds everything, and only then serves.
+    async fn start(self) -> anyhow::Result<Running> {
         let Self { path, environment, loaded } = self;
         let listen = loaded.settings.listeners.clone();
-        let bound = Bound::bind(&loaded.settings).await?;
-        bound.announce()?;
-        let Bound { checks, probes, private } = bound;
+        let Bound { checks, probes, private } = Bound::bind(&loaded.settings).await?;
 
         let metrics = Metrics::new();
         let readiness = Arc::new(Readiness::default());
         let (log, writer) = start_log(&loaded.settings, &metrics)?;
         let (drain, draining) = watch::channel(false);
         let (health, others) = OtherServices::new(listen.reflection).await?;
-        let limits = Limits { max_concurrent_streams: listen.max_concurrent_streams, max_age: listen.max_connection_age };
-        let workers = (0..listen.workers.get())
-            .map(|index| {
-                let recorder = Recorder::new(log.clone(), metrics.worker());
-                let services = others.clone();
-                WorkerThread::start(index, recorder, services, listen.max_message_bytes, limits, draining.clone())
-            })
-            .collect::<io::Result<Vec<_>>>()
-            .context("a worker thread")?;
-        drop(log);
+        let start_worker = |index| {
+            let service = workers::Parts {
+                recorder: Recorder::new(log.clone(), metrics.worker()),
+                others: others.clone(),
+                metrics: Arc::clone(&metrics),
+            };
+            WorkerThread::start(index, service, &listen, draining.clone())
+        };
+        let workers: Vec<_> =
+            (0..listen.workers.get()).map(start_worker).collect::<io::Result<_>>().context("a worker thread")?;
 
         let shown = Arc::new(ArcSwap::default());
-        let sources = admin::Sources { readiness: Arc::clone(&readiness), metrics: Arc::clone(&metrics), config: Arc::clone(&shown) };
+        let sources = admin::Sources {
+            readiness: Arc::clone(&readiness),
+            metrics: Arc::clone(&metrics),
+            config: Arc::clone(&shown),
+        };
         let ports = Ports {
             path,
             environment,
@@ -170,33 +189,53 @@ impl App {
         tasks.spawn(publisher.run(triggers));
         tasks.spawn(report_end("probes", admin::serve_probes(probes, sources.clone(), until(draining.clone()))));
         tasks.spawn(report_end("admin", admin::serve_private(private, sources, until(draining))));
-        let mut accepting = JoinSet::new();
-        let limit = Arc::new(Semaphore::new(listen.max_connections));
-        for listener in checks {
-            let sockets = workers.iter().map(|worker| worker.sockets.clone()).collect();
-            accepting.spawn(listener.accept_into(sockets, Arc::clone(&limit)));
-        }
+        let accepting = accept(checks, &workers, listen.max_connections);
+        Ok(Running { readiness, metrics, health, drain, workers, accepting, tasks, writer })
+    }
+}
 
-        end.await;
-        tracing::info!(delay = ?listen.drain_delay, "shutting down: not serving, draining");
-        readiness.drain();
-        metrics.set_ready(false);
-        health.not_serving().await;
-        sleep(listen.drain_delay).await;
-        accepting.shutdown().await;
-        drain.send_replace(true);
-        for worker in workers {
-            tokio::task::spawn_blocking(move || worker.join()).await.context("a worker's end")?;
+/// A serving program.
+struct Running {
+    readiness: Arc<Readiness>,
+    metrics: Arc<Metrics>,
+    health: Health,
+    drain: watch::Sender<bool>,
+    workers: Vec<WorkerThread>,
+    accepting: JoinSet<()>,
+    tasks: JoinSet<()>,
+    writer: Option<decision_log::Writer>,
+}
+
+impl Running {
+    /// Ends without losing a check: says that it is not serving, gives the proxy time to notice, stops accepting,
+    /// finishes what runs, writes out the log.
+    async fn end(mut self, delay: Duration) -> anyhow::Result<()> {
+        tracing::info!(?delay, "shutting down: not serving, draining");
+        self.readiness.drain();
+        self.metrics.set_ready(false);
+        self.health.not_serving().await;
+        sleep(delay).await;
+        self.accepting.shutdown().await;
+        self.drain.send_replace(true);
+        for worker in self.workers {
+            spawn_blocking(move || worker.join()).await.context("a worker's end")?;
         }
-        tasks.shutdown().await;
-        if let Some(writer) = writer
-            && !tokio::task::spawn_blocking(move || writer.close(LOG_DRAIN)).await.context("the decision log's end")?
+        self.tasks.shutdown().await;
+        if let Some(writer) = self.writer
+            && !spawn_blocking(move || writer.close(LOG_DRAIN)).await.context("the decision log's end")?
         {
             tracing::warn!("the decision log was not written out in time");
         }
         tracing::info!("ended");
         Ok(())
     }
+}
+
+/// Accepts on every listener, into all workers, under one limit.
+fn accept(listeners: Vec<Listener>, workers: &[WorkerThread], max_connections: usize) -> JoinSet<()> {
+    let limit = Arc::new(Semaphore::new(max_connections));
+    let sockets = || workers.iter().map(|worker| worker.sockets.clone()).collect();
+    listeners.into_iter().map(|listener| listener.accept_into(sockets(), Arc::clone(&limit))).collect()
 }
 
 /// Every socket, bound.
@@ -213,11 +252,13 @@ impl Bound {
             checks.push(Listener::bind(address).await.with_context(|| format!("listeners.checks: {address}"))?);
         }
         let admin = &settings.admin;
-        Ok(Self {
+        let bound = Self {
             checks,
             probes: bind_tcp(admin.probes).await.context("admin.probes")?,
             private: bind_tcp(admin.private).await.context("admin.private")?,
-        })
+        };
+        bound.announce()?;
+        Ok(bound)
     }
 
     /// Logs the addresses, with the real ports where port 0 was asked for.
@@ -242,7 +283,8 @@ fn start_log(settings: &Settings, metrics: &Arc<Metrics>) -> anyhow::Result<LogE
     if !config.enabled {
         return Ok((None, None));
     }
-    let format = decision_log::Format::new(Uuid::new_v4(), config.include_input, config.mask.clone());
+    let mask = decision_log::Mask::parse(&config.mask).map_err(|problems| problems_error(&problems))?;
+    let format = decision_log::Format::new(Uuid::new_v4(), config.include_input, mask);
     let (sink, writer) = decision_log::sink::start(config.queue, format, io::stdout(), metrics.decision_log())
         .context("the decision log's thread")?;
     Ok((Some(sink), Some(writer)))

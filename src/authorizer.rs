@@ -132,7 +132,13 @@ impl Authorizer {
     }
 
     /// Says why the policy answers as it does: an evaluation aside, for people.
-    pub fn explain(&self, entry_point: &str, facts: &Facts<'_>, decision_id: Uuid, now: UnixTime) -> policy::Explanation {
+    pub fn explain(
+        &self,
+        entry_point: &str,
+        facts: &Facts<'_>,
+        decision_id: Uuid,
+        now: UnixTime,
+    ) -> policy::Explanation {
         let output = &self.revision.rules.output;
         self.policy.explain(&policy::Query { entry_point, facts, now, seed: decision_id.as_u128(), output })
     }
@@ -145,7 +151,9 @@ impl Authorizer {
             Err(token::Refusal::Denied(denial)) => Step::Decided(Decision::Deny(denial)),
             Err(token::Refusal::NeedsKeys(issuer)) => match check.unknown_key {
                 None => Step::NeedsKeys(issuer),
-                Some(reason) => Step::Decided(Decision::Deny(Denial::new(reason, "the issuer has no key for this token"))),
+                Some(reason) => {
+                    Step::Decided(Decision::Deny(Denial::new(reason, "the issuer has no key for this token")))
+                }
             },
         }
     }
@@ -160,7 +168,6 @@ impl Authorizer {
         let rules = &*revision.rules;
         let Check { attributes, now, .. } = *check;
 
-        let http = attributes.http().ok_or_else(incomplete)?;
         let route = rules.routes.route(attributes)?;
         record.entry_point = rules.entry_point(route.path);
 
@@ -170,7 +177,7 @@ impl Authorizer {
         }
         watch.lap(Stage::Identity);
 
-        record.user = self.user(&revision, http, &route, record.caller.as_ref(), now)?;
+        record.user = self.user(&revision, attributes.http(), &route, record.caller.as_ref(), now)?;
         watch.lap(Stage::Token);
 
         let request = record.request.insert(input::view(attributes, &rules.input)?);
@@ -202,7 +209,7 @@ impl Authorizer {
     fn user(
         &mut self,
         revision: &Revision,
-        http: &Http,
+        http: Option<&Http>,
         route: &Route<'_>,
         caller: Option<&Caller>,
         now: UnixTime,
@@ -210,11 +217,12 @@ impl Authorizer {
         if route.token == TokenMode::Off {
             return Ok(None);
         }
-        match token::bearer(http)? {
+        match http.map(token::bearer).transpose()?.flatten() {
             Some(text) => {
                 let certificate = caller.and_then(|caller| caller.certificate.as_ref()).map(|facts| &facts.sha256);
                 self.token.verify(text, &revision.keys, certificate, now).map(Some)
             }
+            None if http.is_none() && route.token == TokenMode::Required => Err(incomplete().into()),
             None if route.token == TokenMode::Required => {
                 Err(Denial::new(Reason::TokenMissing, "no authorization header").into())
             }

@@ -25,21 +25,21 @@ pub use sink::Writer;
 use std::num::NonZeroUsize;
 
 /// What an operator sets.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Whether records are written at all. Metrics count either way.
     pub enabled: bool,
     /// Whether the input document stands in the record, masked.
     pub include_input: bool,
-    /// What is masked.
-    pub mask: Mask,
+    /// JSON pointers to what is masked beside the built-in names; each one that [`Mask::parse`] takes.
+    pub mask: Vec<String>,
     /// How many records may wait for the writer.
     pub queue: NonZeroUsize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { enabled: true, include_input: false, mask: Mask::default(), queue: DEFAULT_QUEUE }
+        Self { enabled: true, include_input: false, mask: Vec::new(), queue: DEFAULT_QUEUE }
     }
 }
 

@@ -49,8 +49,7 @@ pub fn view(attributes: &Attributes, config: &Config) -> Result<RequestView, Den
     }
     let normalised = if config.normalise { Some(normalise(http)?) } else { None };
     let (path, query) = http.path.split_once('?').unwrap_or((&http.path, ""));
-    let parsed_path =
-        path::parsed(path).map_err(|error| Denial::new(Reason::RequestPathInvalid, error.to_string()))?;
+    let parsed_path = path::parsed(path).map_err(|error| Denial::new(Reason::RequestPathInvalid, error.to_string()))?;
     let parsed_query =
         query::parsed(query).map_err(|error| Denial::new(Reason::RequestQueryInvalid, error.to_string()))?;
     let body = if config.parse_body { body::read(http, config.normalise)? } else { Body::Skipped };
@@ -58,8 +57,8 @@ pub fn view(attributes: &Attributes, config: &Config) -> Result<RequestView, Den
 }
 
 fn normalise(http: &Http) -> Result<HttpView, Denial> {
-    let path = path::normalise(&http.path, &http.method)
-        .map_err(|error| Denial::new(error.reason(), error.to_string()))?;
+    let path =
+        path::normalise(&http.path, &http.method).map_err(|error| Denial::new(error.reason(), error.to_string()))?;
     let host = host::normalise(http).map_err(|error| Denial::new(Reason::RequestHostAmbiguous, error.to_string()))?;
     Ok(HttpView { host, path: path.text, path_raw: path.raw.to_owned(), segments: path.segments })
 }

@@ -39,14 +39,14 @@ use serde_json::Value as Json;
 use crate::decision::Denial;
 
 /// Whose tokens are believed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Config {
     /// The issuers, each named once.
     pub issuers: Vec<IssuerConfig>,
 }
 
 /// One issuer, its keys, and what its tokens must be.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct IssuerConfig {
     /// `iss`, byte for byte.
     pub issuer: String,

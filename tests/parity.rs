@@ -54,11 +54,31 @@ mod tests {
             Ok(serde_json::to_value(facts).unwrap())
         }
 
-        /// The HTTP status of a refusal because the input could not be built.
-        fn refused_input(&self) -> Option<u16> {
-            let denied = self.response.as_ref()?.get("deniedResponse")?;
-            let is_parse_error = denied.get("body")?.as_str()?.starts_with("request_parse_error");
-            (is_parse_error && denied.pointer("/status/code")? == "BadRequest").then_some(400)
+        /// Whether the plugin refused the request because it could not build the input.
+        fn has_no_input(&self) -> bool {
+            let body = self.response.as_ref().and_then(|response| response.pointer("/deniedResponse/body"));
+            body.and_then(Json::as_str).is_some_and(|body| body.starts_with("request_parse_error"))
+        }
+
+        /// Compares the document, or the refusal; false where there is nothing to compare.
+        fn check_document(&self) -> bool {
+            if self.has_a_body_for_later() {
+                return false;
+            }
+            let document = self.document();
+            if let Some(recorded) = &self.input_json {
+                let recorded: Json = serde_json::from_str(recorded).unwrap();
+                let document = document.unwrap_or_else(|denial| panic!("{}: {denial:?}", self.id));
+                assert_eq!(by_value(&document), by_value(&recorded), "{}", self.id);
+                return true;
+            }
+            if self.has_no_input() {
+                let denial = document.err().unwrap_or_else(|| panic!("{}: not refused", self.id));
+                assert_eq!(denial.http_status(), 400, "{}", self.id);
+                assert_eq!(denial.response.unwrap().body, "", "{}: the parser's text is not the client's", self.id);
+                return true;
+            }
+            false
         }
     }
 
@@ -68,22 +88,9 @@ mod tests {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Compares every case of a topic, of which at least so many have something to compare.
     fn check_documents(topic: &str, at_least: usize) {
-        let mut compared = 0;
-        for case in cases(topic).into_iter().filter(|case| !case.has_a_body_for_later()) {
-            let document = case.document();
-            if let Some(recorded) = &case.input_json {
-                let recorded: Json = serde_json::from_str(recorded).unwrap();
-                let document = document.unwrap_or_else(|denial| panic!("{}: {denial:?}", case.id));
-                assert_eq!(by_value(&document), by_value(&recorded), "{}", case.id);
-                compared += 1;
-            } else if let Some(status) = case.refused_input() {
-                let denial = document.err().unwrap_or_else(|| panic!("{}: not refused", case.id));
-                assert_eq!(denial.http_status(), status, "{}", case.id);
-                assert_eq!(denial.response.unwrap().body, "", "{}: the parser's text is not the client's", case.id);
-                compared += 1;
-            }
-        }
+        let compared = cases(topic).iter().filter(|case| case.check_document()).count();
         assert!(compared >= at_least, "{topic}: only {compared} cases compared");
     }
 
@@ -133,16 +140,21 @@ mod tests {
         let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let digits = format!("{whole}{fraction}");
-        let significant = digits.trim_start_matches('0').trim_end_matches('0');
-        let zeros = digits.trim_start_matches('0').len() - significant.len();
-        let exponent: i64 = exponent.parse().unwrap();
-        let exponent = exponent - i64::try_from(fraction.len()).unwrap() + i64::try_from(zeros).unwrap();
-        if significant.is_empty() { "0".to_owned() } else { format!("{sign}{significant}e{exponent}") }
+        let significant = digits.trim_matches('0');
+        if significant.is_empty() {
+            return "0".to_owned();
+        }
+        let length = |text: &str| i64::try_from(text.len()).unwrap();
+        let zeros = length(&digits).saturating_sub(length(digits.trim_end_matches('0')));
+        let exponent = exponent.parse::<i64>().unwrap().saturating_sub(length(fraction)).saturating_add(zeros);
+        format!("{sign}{significant}e{exponent}")
     }
 
     #[test]
     fn numbers_compare_by_value() {
-        for (a, b) in [("1", "1.0"), ("1", "10e-1"), ("-0", "0"), ("1E5", "100000"), ("2.50", "2.5"), ("1e400", "10e399")] {
+        for (a, b) in
+            [("1", "1.0"), ("1", "10e-1"), ("-0", "0"), ("1E5", "100000"), ("2.50", "2.5"), ("1e400", "10e399")]
+        {
             assert_eq!(canonical(a), canonical(b));
         }
         for (a, b) in [("1", "10"), ("1", "-1"), ("9007199254740993", "9007199254740992"), ("0.1", "0.01")] {

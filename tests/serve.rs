@@ -27,7 +27,8 @@ allow if input.attributes.request.http.method == "POST"
 const OPEN: &str = "routes: {caller: optional, token: off}\n";
 
 fn request(method: &str) -> Vec<u8> {
-    let request = json!({"attributes": {"request": {"http": {"method": method, "path": "/a", "host": "h", "scheme": "http"}}}});
+    let request =
+        json!({"attributes": {"request": {"http": {"method": method, "path": "/a", "host": "h", "scheme": "http"}}}});
     countersign::ext_authz::proto_json::check_request_to_wire(&request.to_string()).unwrap()
 }
 
@@ -61,7 +62,9 @@ fn j4_what_is_no_request_is_denied_and_never_a_grpc_error() {
         assert_eq!(answer.allowed(), Some(false), "{what}");
         assert_eq!(answer.http_status(), Some(400), "{what}");
     }
-    for (what, body) in [("no frame", Vec::new()), ("half a frame", vec![0, 0]), ("a frame cut short", vec![0, 0, 0, 0, 9, 1])] {
+    for (what, body) in
+        [("no frame", Vec::new()), ("half a frame", vec![0, 0]), ("a frame cut short", vec![0, 0, 0, 0, 9, 1])]
+    {
         let answer = client.call(client::CHECK, &body);
         assert_eq!((answer.grpc_status.as_str(), answer.allowed()), ("0", Some(false)), "{what}");
     }
@@ -95,9 +98,7 @@ fn a_reload_takes_effect_and_a_broken_one_does_not() {
     assert_eq!(client.check(&request("GET")).allowed(), Some(false));
 
     server.write("policy.rego", "package envoy.authz\nallow if {");
-    eventually("the broken policy is noticed without a signal", || {
-        server.probe("/readyz").1.contains("policy.rego")
-    });
+    eventually("the broken policy is noticed without a signal", || server.probe("/readyz").1.contains("policy.rego"));
     assert_eq!(client.check(&request("POST")).allowed(), Some(true), "the last good one stays");
     assert_eq!(server.probe("/readyz").0, 200, "a broken reload is no outage");
     let metrics = server.probe("/metrics").1;
@@ -140,7 +141,8 @@ fn every_check_has_one_record_and_one_count() {
     client.check(&request("PUT"));
     client.call(client::CHECK, &client::frame(0, b"\xff"));
     let metrics = server.probe("/metrics").1;
-    for (decision, reason) in [("allow", "policy_allowed"), ("deny", "policy_denied"), ("deny", "request_undecodable")] {
+    for (decision, reason) in [("allow", "policy_allowed"), ("deny", "policy_denied"), ("deny", "request_undecodable")]
+    {
         let line = format!("countersign_checks_total{{decision=\"{decision}\",reason=\"{reason}\"}} 1");
         assert!(metrics.contains(&line), "{line} in {metrics}");
     }
@@ -162,7 +164,8 @@ fn the_configuration_is_shown_on_the_private_side_alone() {
 
 #[test]
 fn a_start_that_cannot_work_says_everything_and_exits_2() {
-    let (code, output) = Server::fail("rotues: {}\nlisteners: {workers: 0}\n", "package envoy.authz\nallow := nosuch(1)\n");
+    let (code, output) =
+        Server::fail("rotues: {}\nlisteners: {workers: 0}\n", "package envoy.authz\nallow := nosuch(1)\n");
     assert_eq!(code, Some(2));
     for part in ["rotues", "routes", "listeners.workers"] {
         assert!(output.contains(part), "{part} in {output}");

@@ -13,6 +13,7 @@ use serde_json::Map;
 use serde_json::Value as Json;
 
 use super::App;
+use super::Environment;
 use super::evaluator::Evaluator;
 use super::evaluator::Shown;
 use crate::clock::UnixTime;
@@ -38,9 +39,10 @@ const MAX_DEPTH: usize = 8;
 ///
 /// # Errors
 /// Problems with the folder or with a configuration.
-pub fn run(root: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Vec<CaseResult>, Vec<Problem>> {
+pub fn run(root: &Path, environment: &Environment) -> Result<Vec<CaseResult>, Vec<Problem>> {
     let mut folders = Vec::new();
-    find(root, MAX_DEPTH, &mut folders).map_err(|error| vec![Problem::error("", error).in_file(root.display().to_string())])?;
+    find(root, MAX_DEPTH, &mut folders)
+        .map_err(|error| vec![Problem::error("", error).in_file(root.display().to_string())])?;
     folders.sort();
     let mut evaluators: BTreeMap<PathBuf, Evaluator> = BTreeMap::new();
     let mut results = Vec::new();

@@ -65,11 +65,18 @@ impl Evaluator {
             Ok(runtime) => runtime.block_on(loading),
             Err(error) => return Err(vec![Problem::error("", format!("no runtime: {error}"))]),
         };
-        warnings.extend(problems.into_iter().map(|problem| Problem { severity: crate::problem::Severity::Warning, ..problem }));
+        warnings.extend(
+            problems.into_iter().map(|problem| Problem { severity: crate::problem::Severity::Warning, ..problem }),
+        );
         Self::with_keys(&settings, &bundle, keys, warnings)
     }
 
-    fn with_keys(settings: &Settings, bundle: &Bundle, keys: KeySets, warnings: Vec<Problem>) -> Result<Self, Vec<Problem>> {
+    fn with_keys(
+        settings: &Settings,
+        bundle: &Bundle,
+        keys: KeySets,
+        warnings: Vec<Problem>,
+    ) -> Result<Self, Vec<Problem>> {
         let instance = bundle.instance()?;
         let revision = Revision {
             number: 1,
@@ -94,7 +101,7 @@ impl Evaluator {
 
     /// Decides, and shows the decision as one JSON object.
     pub fn evaluate(&mut self, wire: &[u8], now: UnixTime, shown: Shown) -> Json {
-        let mut record = Record { decision_id: Uuid::new_v4(), timestamp: now, ..Record::default() };
+        let mut record = Record::new(Uuid::new_v4(), now);
         let response = match self.check(wire, now, &mut record) {
             Outgoing::Answer(response) => proto_json::check_response_to_json(&response).unwrap_or(Json::Null),
             Outgoing::NeedsKeys(_) => Json::Null,
@@ -153,7 +160,9 @@ fn facts(record: &Record) -> Option<Facts<'_>> {
 /// The input document; of a check that was denied before there was one, the caller and the user found until then.
 fn document(record: &Record) -> Json {
     let nothing = crate::facts::RequestView::default();
-    let Some((attributes, revision)) = record.attributes.as_ref().zip(record.revision.as_ref()) else { return Json::Null };
+    let Some((attributes, revision)) = record.attributes.as_ref().zip(record.revision.as_ref()) else {
+        return Json::Null;
+    };
     let facts = Facts {
         attributes,
         request: record.request.as_ref().unwrap_or(&nothing),

@@ -12,6 +12,7 @@ use crate::decision::Denial;
 use crate::decision::Grant;
 use crate::decision::HeaderField;
 use crate::decision::Reason;
+use crate::decision::header::folded;
 use crate::facts::Facts;
 use crate::policy::Compatibility;
 use crate::policy::OutputRules;
@@ -24,11 +25,16 @@ const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'"').add(b',').add
 ///
 /// # Errors
 /// A value too long for a header: refused rather than cut, since a cut subject is another subject.
-pub(super) fn stamp(mut grant: Grant, facts: &Facts<'_>, decision_id: Uuid, rules: &OutputRules) -> Result<Decision, Denial> {
+pub(super) fn stamp(
+    mut grant: Grant,
+    facts: &Facts<'_>,
+    decision_id: Uuid,
+    rules: &OutputRules,
+) -> Result<Decision, Denial> {
     if rules.compatibility == Compatibility::OpaEnvoy {
         return Ok(Decision::Allow(grant));
     }
-    let prefix = &rules.owned_prefix;
+    let prefix = rules.owned_prefix.as_str();
     let owned = [
         ("caller", facts.caller.map(|caller| Cow::Borrowed(caller.spiffe_id.as_str()))),
         ("user", facts.user.map(|user| encoded(&user.subject))),
@@ -47,7 +53,7 @@ pub(super) fn stamp(mut grant: Grant, facts: &Facts<'_>, decision_id: Uuid, rule
         for (name, _) in http.header_fields() {
             let is_set = set.iter().any(|field| field.name().eq_ignore_ascii_case(name));
             let is_listed = grant.effects.headers_to_remove.iter().any(|listed| listed == name);
-            if rules.is_owned(name) && !is_set && !is_listed {
+            if folded(name).starts_with(&folded(prefix)) && !is_set && !is_listed {
                 grant.effects.headers_to_remove.push(name.to_owned());
             }
         }

@@ -5,7 +5,13 @@ use std::path::PathBuf;
 use super::ConfigArgument;
 use crate::app::App;
 use crate::app::cases;
+use crate::clock::UnixTime;
 use crate::policy::suite;
+use crate::policy::suite::Coverage;
+use crate::policy::suite::FileCoverage;
+use crate::policy::suite::Outcome;
+use crate::policy::suite::TestReport;
+use crate::problem::Problem;
 
 /// What `test` takes.
 #[derive(Debug, clap::Args)]
@@ -28,54 +34,84 @@ pub(super) struct Arguments {
 
 /// Runs rules, then cases.
 pub(super) fn run(arguments: &Arguments) -> u8 {
-    let app = match App::load(&arguments.config.config, &super::environment()) {
-        Ok(app) => app,
+    match run_all(arguments) {
+        Ok(tally) => {
+            super::say(format_args!("{} passed, {} failed", tally.passed, tally.failed));
+            if tally.failed == 0 { super::DONE } else { super::FAILED }
+        }
         Err(problems) => {
             super::report(&problems);
-            return super::WRONG;
+            super::WRONG
         }
-    };
+    }
+}
+
+/// How many there were.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+}
+
+fn run_all(arguments: &Arguments) -> Result<Tally, Vec<Problem>> {
+    let environment = super::environment();
+    let app = App::load(&arguments.config.config, &environment)?;
     super::report(app.warnings());
-    let (mut passed, mut failed) = (0_usize, 0_usize);
-    let report = match suite::run(app.bundle(), arguments.coverage) {
-        Ok(report) => report,
-        Err(problems) => {
-            super::report(&problems);
-            return super::WRONG;
-        }
-    };
+    let options = suite::Options { now: UnixTime::now(), filter: String::new(), coverage: arguments.coverage };
+    let report = suite::run(app.bundle(), &options)?;
+    let mut tally = Tally::default();
     for test in &report.tests {
-        count(&mut passed, &mut failed, test.passed());
-        if arguments.verbose || !test.passed() {
-            super::say(test);
+        let passed = test.outcome == Outcome::Passed;
+        if tally.count(passed) || arguments.verbose {
+            show_test(test);
         }
     }
     for folder in &arguments.cases {
-        match cases::run(folder, &super::environment()) {
-            Ok(results) => {
-                for result in results {
-                    let ok = result.failures.is_empty();
-                    count(&mut passed, &mut failed, ok);
-                    if arguments.verbose || !ok {
-                        super::say(format_args!("{}: {}", result.name, if ok { "PASS" } else { "FAIL" }));
-                    }
-                    result.failures.iter().for_each(|failure| super::say(format_args!("    {failure}")));
-                }
-            }
-            Err(problems) => {
-                super::report(&problems);
-                return super::WRONG;
+        for case in cases::run(folder, &environment)? {
+            let passed = case.failures.is_empty();
+            if tally.count(passed) || arguments.verbose {
+                super::say(format_args!("{}: {}", case.name, if passed { "PASS" } else { "FAIL" }));
+                case.failures.iter().for_each(|failure| super::say(format_args!("    {failure}")));
             }
         }
     }
     if let Some(coverage) = &report.coverage {
-        super::say(coverage);
+        show_coverage(coverage);
     }
-    super::say(format_args!("{passed} passed, {failed} failed"));
-    if failed == 0 { super::DONE } else { super::FAILED }
+    Ok(tally)
 }
 
-fn count(passed: &mut usize, failed: &mut usize, ok: bool) {
-    let counter = if ok { passed } else { failed };
-    *counter = counter.saturating_add(1);
+impl Tally {
+    /// Counts one, and says whether it failed.
+    fn count(&mut self, passed: bool) -> bool {
+        let counter = if passed { &mut self.passed } else { &mut self.failed };
+        *counter = counter.saturating_add(1);
+        !passed
+    }
+}
+
+fn show_test(test: &TestReport) {
+    let TestReport { name, file, line, outcome, duration, prints } = test;
+    let verdict = match outcome {
+        Outcome::Passed => "PASS",
+        Outcome::Failed => "FAIL",
+        Outcome::Error(_) => "ERROR",
+    };
+    super::say(format_args!("{file}:{line}: {name}: {verdict} ({duration:.1?})"));
+    if let Outcome::Error(message) = outcome {
+        super::say(format_args!("    {message}"));
+    }
+    prints.iter().for_each(|print| super::say(format_args!("    {print}")));
+}
+
+fn show_coverage(coverage: &Coverage) {
+    for FileCoverage { file, covered, not_covered } in &coverage.files {
+        let all = covered.len().saturating_add(not_covered.len());
+        super::say(format_args!("{file}: {} of {all} lines covered", covered.len()));
+        if !not_covered.is_empty() {
+            let lines: Vec<_> = not_covered.iter().map(u32::to_string).collect();
+            super::say(format_args!("    not covered: {}", lines.join(", ")));
+        }
+    }
+    super::say(format_args!("coverage: {:.1} %", coverage.percent()));
 }

@@ -46,12 +46,9 @@ pub(crate) fn owned_prefix(text: &str) -> Result<(), Fault> {
     Err(Fault::new(fault, hint))
 }
 
-/// A JSON pointer (RFC 6901) to something that the decision log can mask.
+/// A pointer into a record (RFC 6901) that the mask understands.
 pub(crate) fn json_pointer(text: &str) -> Result<(), Fault> {
-    let problems = decision_log::Mask::parse(&[text]).err().unwrap_or_default();
-    problems.into_iter().next().map_or(Ok(()), |problem| {
-        Err(Fault::new("is no JSON pointer to what can be masked", problem.hint.unwrap_or_default()))
-    })
+    decision_log::Mask::check(text).map_err(|fault| Fault::new(fault.message, fault.hint))
 }
 
 /// Checks answer in plaintext, so beyond loopback only where that is said aloud.

@@ -76,6 +76,11 @@ pub fn check_name(name: &str) -> Result<(), HeaderFault> {
     Ok(())
 }
 
+/// A name as servers behind a proxy may see it: case is lost, and those of the CGI family read `_` as `-`.
+pub fn folded(name: &str) -> String {
+    name.bytes().map(|byte| if byte == b'_' { '-' } else { char::from(byte.to_ascii_lowercase()) }).collect()
+}
+
 /// `tchar` of RFC 9110 §5.6.2.
 const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()

@@ -35,7 +35,24 @@ pub struct Mask {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pointer(Vec<String>);
 
+/// Why a text is no pointer to something that can be masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PointerFault {
+    /// Goes on after the text itself, which may have come from a variable and is the caller's to show or not.
+    pub message: &'static str,
+    /// What to write instead.
+    pub hint: &'static str,
+}
+
 impl Mask {
+    /// Checks one pointer of an operator's.
+    ///
+    /// # Errors
+    /// [`PointerFault`], where [`Self::parse`] would not take it.
+    pub fn check(pointer: &str) -> Result<(), PointerFault> {
+        Pointer::parse(pointer).map(drop)
+    }
+
     /// Adds the operator's JSON pointers, as `/input/attributes/source/principal` or `/countersign/user/subject`, to
     /// the built-in masks. One that names a header or a query parameter masks that name wherever it shows up.
     ///
@@ -47,8 +64,11 @@ impl Mask {
         for (index, text) in pointers.iter().enumerate() {
             match Pointer::parse(text.as_ref()) {
                 Ok(pointer) => mask.add(pointer),
-                Err((message, hint)) => {
-                    problems.push(Problem::error(format!("decision_log.mask[{index}]"), message).hint(hint));
+                Err(fault) => {
+                    let shown = text::bounded(text.as_ref(), text::NAME);
+                    let problem =
+                        Problem::error(format!("decision_log.mask[{index}]"), format!("`{shown}` {}", fault.message));
+                    problems.push(problem.hint(fault.hint));
                 }
             }
         }
@@ -99,18 +119,26 @@ const INPUT: &str = "input";
 const SUMMARY: &str = "countersign";
 
 impl Pointer {
-    fn parse(text: &str) -> Result<Self, (String, &'static str)> {
-        let shown = text::bounded(text, text::NAME);
+    fn parse(text: &str) -> Result<Self, PointerFault> {
         let tokens: Option<Vec<_>> = text.strip_prefix('/').map(|rest| rest.split('/').map(unescape).collect());
         let Some(tokens) = tokens else {
-            return Err((format!("`{shown}` is no JSON pointer"), "begin it with a slash, as in /input/http/host"));
+            return Err(PointerFault {
+                message: "is no JSON pointer",
+                hint: "begin it with a slash, as in /input/http/host",
+            });
         };
         let Some(tokens) = tokens.into_iter().collect::<Option<Vec<_>>>() else {
-            return Err((format!("`{shown}` has a `~` that is not `~0` or `~1`"), "write `~0` for `~`, `~1` for `/`"));
+            return Err(PointerFault {
+                message: "has a `~` that is not `~0` or `~1`",
+                hint: "write `~0` for `~`, `~1` for `/`",
+            });
         };
         match tokens.as_slice() {
             [root, first, ..] if (root == INPUT || root == SUMMARY) && !first.is_empty() => Ok(Self(tokens)),
-            _ => Err((format!("`{shown}` is outside what is masked"), "begin it with /input/ or /countersign/")),
+            _ => Err(PointerFault {
+                message: "is outside what is masked",
+                hint: "begin it with /input/ or /countersign/",
+            }),
         }
     }
 

@@ -113,6 +113,11 @@ impl fmt::Debug for Record {
 }
 
 impl Record {
+    /// The empty record of a request that has just arrived.
+    pub fn new(decision_id: Uuid, timestamp: UnixTime) -> Self {
+        Self { decision_id, timestamp, ..Self::default() }
+    }
+
     /// Takes the bodies out: they are never logged, and a queue of them would be a client's to fill.
     pub(super) fn shed_bodies(&mut self) {
         let http = self.attributes.as_mut().and_then(|attributes| attributes.request.as_mut()?.http.as_mut());

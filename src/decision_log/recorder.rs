@@ -31,8 +31,7 @@ impl Recorder {
 
     /// Opens the record of a request that has just arrived.
     pub fn open(&self, decision_id: Uuid, timestamp: UnixTime) -> Guard {
-        let record = Record { decision_id, timestamp, ..Record::default() };
-        Guard { recorder: self.clone(), record, stopwatch: Stopwatch::start() }
+        Guard { recorder: self.clone(), record: Record::new(decision_id, timestamp), stopwatch: Stopwatch::start() }
     }
 }
 

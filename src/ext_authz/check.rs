@@ -53,11 +53,8 @@ pub fn check(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, 
     let id = record.decision_id.hyphenated().to_string();
     let revision = authorizer.revision();
     record.message_bytes = call.wire.len();
-    record.revision = Some(Revision {
-        number: revision.number,
-        policy: revision.policy.clone(),
-        shape: revision.rules.shape,
-    });
+    record.revision =
+        Some(Revision { number: revision.number, policy: revision.policy.clone(), shape: revision.rules.shape });
     let decided = match decode(call.wire) {
         Err(denial) => Step::Decided(Decision::Deny(denial)),
         Ok(attributes) => {

@@ -37,8 +37,8 @@ pub const MAX_HEADER_BYTES: usize = 1 << 20;
 /// [`Reason::RequestUndecodable`] where the bytes are no `CheckRequest` or text in it is no UTF-8,
 /// [`Reason::RequestTooLarge`] beyond [`MAX_HEADERS`] or [`MAX_HEADER_BYTES`].
 pub fn decode(wire: &[u8]) -> Result<Attributes, Denial> {
-    let auth::CheckRequest { attributes } = auth::CheckRequest::decode(wire)
-        .map_err(|error| Denial::new(Reason::RequestUndecodable, error.to_string()))?;
+    let auth::CheckRequest { attributes } =
+        auth::CheckRequest::decode(wire).map_err(|error| Denial::new(Reason::RequestUndecodable, error.to_string()))?;
     let Some(attributes) = attributes else { return Ok(Attributes { absent: true, ..Attributes::default() }) };
     let attributes = attribute_context(attributes);
     attributes.http().map_or(Ok(()), check_headers)?;
@@ -52,9 +52,9 @@ fn check_headers(http: &Http) -> Result<(), Denial> {
         return Err(Denial::new(Reason::RequestTooLarge, format!("{count} headers")));
     }
     let merged_bytes = http.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
-    let separate_bytes = separate
-        .iter()
-        .map(|RawHeader { key, value, raw_value }| key.len().saturating_add(value.len()).saturating_add(raw_value.len()));
+    let separate_bytes = separate.iter().map(|RawHeader { key, value, raw_value }| {
+        key.len().saturating_add(value.len()).saturating_add(raw_value.len())
+    });
     let bytes = merged_bytes.chain(separate_bytes).fold(0, usize::saturating_add);
     if bytes > MAX_HEADER_BYTES {
         return Err(Denial::new(Reason::RequestTooLarge, format!("{bytes} bytes of headers")));

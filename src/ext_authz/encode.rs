@@ -23,11 +23,11 @@ use envoy_types::pb::envoy::config::core::v3::HeaderValue;
 use envoy_types::pb::envoy::config::core::v3::HeaderValueOption;
 use envoy_types::pb::envoy::config::core::v3::QueryParameter;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 use envoy_types::pb::envoy::service::auth::v3::DeniedHttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::OkHttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::BoolValue;
 use envoy_types::pb::google::protobuf::ListValue;
 use envoy_types::pb::google::protobuf::Struct;
@@ -123,8 +123,12 @@ fn ok_response(effects: Effects, several_values: SeveralValues) -> Option<OkHttp
     if changes_nothing && !explicit {
         return None;
     }
+    let repeated = match several_values {
+        SeveralValues::Joined => Existing::Appended,
+        SeveralValues::Last => Existing::Overwritten,
+    };
     Some(OkHttpResponse {
-        headers: request_headers(headers, several_values),
+        headers: self::headers(headers, repeated),
         headers_to_remove,
         response_headers_to_add: response_headers.into_iter().map(|field| header(field, Existing::Silent)).collect(),
         query_parameters_to_set: query_to_set.into_iter().map(|(key, value)| QueryParameter { key, value }).collect(),
@@ -145,13 +149,13 @@ fn denied_response(
         Some(response) => response,
     };
     let DeniedResponse { http_status, headers, mut body } = response;
-    let mut headers = local_headers(headers);
+    let mut headers = self::headers(headers, Existing::Silent);
     if let Some(challenge) = challenge(reason) {
-        headers.push(option("www-authenticate".to_owned(), challenge.to_owned(), Existing::Overwritten));
+        headers.push(header_option("www-authenticate".to_owned(), challenge.to_owned(), Existing::Overwritten));
     }
     if reason_in_body && body.is_empty() {
         body = format!(r#"{{"reason":"{reason}"}}"#);
-        headers.push(option("content-type".to_owned(), "application/json".to_owned(), Existing::Overwritten));
+        headers.push(header_option("content-type".to_owned(), "application/json".to_owned(), Existing::Overwritten));
     }
     Some(DeniedHttpResponse { status: Some(HttpStatus { code: http_status.into() }), headers, body })
 }
@@ -163,18 +167,6 @@ enum Existing {
     Appended,
     /// What Envoy makes of a header that does not say.
     Silent,
-}
-
-fn request_headers(fields: Vec<HeaderField>, several_values: SeveralValues) -> Vec<HeaderValueOption> {
-    let repeated = match several_values {
-        SeveralValues::Joined => Existing::Appended,
-        SeveralValues::Last => Existing::Overwritten,
-    };
-    headers(fields, repeated)
-}
-
-fn local_headers(fields: Vec<HeaderField>) -> Vec<HeaderValueOption> {
-    headers(fields, Existing::Silent)
 }
 
 /// The first of each name overwrites, so that nothing of the client's or the proxy's stays; the further ones of that
@@ -191,11 +183,11 @@ fn headers(fields: Vec<HeaderField>, repeated: Existing) -> Vec<HeaderValueOptio
 
 fn header(field: HeaderField, existing: Existing) -> HeaderValueOption {
     let (name, value) = field.into_parts();
-    option(name, value, existing)
+    header_option(name, value, existing)
 }
 
-#[expect(deprecated, reason = "Envoys before 1.41 look at `append` first, later ones at `append_action` where it is unset")]
-fn option(key: String, value: String, existing: Existing) -> HeaderValueOption {
+#[expect(deprecated, reason = "older Envoys look at `append` alone")]
+fn header_option(key: String, value: String, existing: Existing) -> HeaderValueOption {
     let (append, append_action) = match existing {
         Existing::Overwritten => (Some(false), HeaderAppendAction::OverwriteIfExistsOrAdd),
         Existing::Appended => (Some(true), HeaderAppendAction::AppendIfExistsOrAdd),

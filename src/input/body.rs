@@ -63,9 +63,7 @@ fn is_truncated(http: &Http, body: &[u8], rules: Rules) -> Result<bool, Denial> 
 impl Rules {
     fn header<'a>(self, http: &'a Http, name: &'a str) -> Result<Option<&'a str>, Denial> {
         match self {
-            Self::OpaEnvoy => {
-                Ok(http.headers.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str()))
-            }
+            Self::OpaEnvoy => Ok(http.headers.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())),
             Self::Strict => http.single_header(name).map_err(|problem| match problem {
                 HeaderProblem::Repeated => invalid(&format!("{name} is there twice")),
                 HeaderProblem::NotText => invalid(&format!("{name} is no text")),

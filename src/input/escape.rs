@@ -1,5 +1,7 @@
 //! Percent escapes and text, as Go reads them.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
 /// A `%` without two hexadecimal digits behind it.
@@ -17,9 +19,9 @@ pub(super) enum Plus {
 }
 
 /// Decodes each escape once. Bytes that are no UTF-8 afterwards become U+FFFD, as they do in Go's JSON.
-pub(super) fn unescape(text: &str, plus: Plus) -> Result<String, BadEscape> {
+pub(super) fn unescape(text: &str, plus: Plus) -> Result<Cow<'_, str>, BadEscape> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-        return Ok(text.to_owned());
+        return Ok(Cow::Borrowed(text));
     }
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -30,7 +32,7 @@ pub(super) fn unescape(text: &str, plus: Plus) -> Result<String, BadEscape> {
             other => other,
         });
     }
-    Ok(text_from(decoded))
+    Ok(Cow::Owned(text_from(decoded)))
 }
 
 /// The byte that an escape stands for; its `%` is already taken from `rest`.

@@ -1,5 +1,6 @@
 //! The host that a request is for, in one spelling.
 
+use std::iter;
 use std::net::Ipv6Addr;
 
 use thiserror::Error;
@@ -34,9 +35,10 @@ pub(super) enum HostError {
 
 /// The host, lower case, without port and dot at the end; empty where the request names none.
 pub(super) fn normalise(http: &Http) -> Result<String, HostError> {
+    let host = http.host.as_bytes();
     let headers = [":authority", "host"].into_iter().flat_map(|name| http.header_values(name));
     let mut named: Option<Authority> = None;
-    for text in std::iter::once(http.host.as_bytes()).chain(headers).filter(|text| !text.is_empty()) {
+    for text in iter::once(host).chain(headers.filter(|text| *text != host)).filter(|text| !text.is_empty()) {
         let authority = Authority::read(text)?;
         if named.as_ref().is_some_and(|named| *named != authority) {
             return Err(HostError::Disagreement);

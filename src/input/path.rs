@@ -3,6 +3,7 @@
 //! Case, a slash at the end and a dot at the end are left to the policy, and so are empty segments: `//admin` is the path
 //! `//admin`, never an authority.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use thiserror::Error;
@@ -108,7 +109,7 @@ pub(super) fn normalise<'a>(target: &'a str, method: &str) -> Result<NormalPath<
     }
 }
 
-fn from_root<'a>(raw: &'a str, rest: &str) -> Result<NormalPath<'a>, PathError> {
+fn from_root<'a>(raw: &'a str, rest: &'a str) -> Result<NormalPath<'a>, PathError> {
     let segments = rest.split('/').map(Segment::read).collect::<Result<Vec<_>, _>>()?;
     let segments = without_dots(segments)?;
     let mut text = String::with_capacity(raw.len());
@@ -116,21 +117,21 @@ fn from_root<'a>(raw: &'a str, rest: &str) -> Result<NormalPath<'a>, PathError> 
         text.push('/');
         text.push_str(&segment.normal);
     }
-    Ok(NormalPath { text, raw, segments: segments.into_iter().map(|segment| segment.decoded).collect() })
+    Ok(NormalPath { text, raw, segments: segments.into_iter().map(|segment| segment.decoded.into_owned()).collect() })
 }
 
 /// Resolves dot segments (RFC 3986 §5.2.4).
-fn without_dots(segments: Vec<Segment>) -> Result<Vec<Segment>, PathError> {
+fn without_dots(segments: Vec<Segment<'_>>) -> Result<Vec<Segment<'_>>, PathError> {
     if !segments.iter().any(Segment::is_dots) {
         return Ok(segments);
     }
     if segments.iter().any(|segment| segment.decoded.contains(';')) {
         return Err(PathError::DotsAndParameters);
     }
-    let mut resolved: Vec<Segment> = Vec::with_capacity(segments.len());
+    let mut resolved: Vec<Segment<'_>> = Vec::with_capacity(segments.len());
     let last = segments.len().saturating_sub(1);
     for (index, segment) in segments.into_iter().enumerate() {
-        match segment.decoded.as_str() {
+        match segment.decoded.as_ref() {
             "." => {}
             ".." => {
                 if resolved.pop().is_some_and(|parent| parent.decoded.is_empty()) {
@@ -152,13 +153,16 @@ fn without_dots(segments: Vec<Segment>) -> Result<Vec<Segment>, PathError> {
 
 /// One segment in both forms.
 #[derive(Debug, Default)]
-struct Segment {
-    normal: String,
-    decoded: String,
+struct Segment<'a> {
+    normal: Cow<'a, str>,
+    decoded: Cow<'a, str>,
 }
 
-impl Segment {
-    fn read(raw: &str) -> Result<Self, PathError> {
+impl<'a> Segment<'a> {
+    fn read(raw: &'a str) -> Result<Self, PathError> {
+        if raw.bytes().all(is_path_character) {
+            return Ok(Self { normal: Cow::Borrowed(raw), decoded: Cow::Borrowed(raw) });
+        }
         let mut normal = String::with_capacity(raw.len());
         let mut decoded = Vec::with_capacity(raw.len());
         let mut rest = raw.bytes();
@@ -179,12 +183,12 @@ impl Segment {
             }
         }
         let decoded = String::from_utf8(decoded).map_err(|_not_utf8| PathError::NotText)?;
-        Ok(Self { normal, decoded })
+        Ok(Self { normal: Cow::Owned(normal), decoded: Cow::Owned(decoded) })
     }
 
     /// `.` or `..`, with or without parameters.
     fn is_dots(&self) -> bool {
-        let name = self.decoded.split_once(';').map_or(self.decoded.as_str(), |(name, _parameters)| name);
+        let name = self.decoded.split_once(';').map_or(self.decoded.as_ref(), |(name, _parameters)| name);
         matches!(name, "." | "..")
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn parsed(query: &str) -> Result<Vec<(String, Vec<String>)>, QueryErr
             return Err(QueryError::TooMany);
         }
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        parameters.push((unescape(name, Plus::Space)?, unescape(value, Plus::Space)?));
+        parameters.push((unescape(name, Plus::Space)?.into_owned(), unescape(value, Plus::Space)?.into_owned()));
     }
     Ok(grouped(parameters))
 }
@@ -57,7 +57,10 @@ mod tests {
     use super::*;
 
     fn owned(groups: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
-        groups.iter().map(|(name, values)| (name.to_string(), values.iter().map(ToString::to_string).collect())).collect()
+        groups
+            .iter()
+            .map(|(name, values)| (name.to_string(), values.iter().map(ToString::to_string).collect()))
+            .collect()
     }
 
     #[test]

@@ -18,8 +18,8 @@ fn get(path: &str) -> Attributes {
     request(Http { method: "GET".to_owned(), path: path.to_owned(), ..Http::default() })
 }
 
-fn reason(attributes: &Attributes, config: &Config) -> Option<Reason> {
-    view(attributes, config).err().map(|denial| denial.reason)
+fn reason(attributes: &Attributes, config: Config) -> Option<Reason> {
+    view(attributes, &config).err().map(|denial| denial.reason)
 }
 
 fn document(attributes: &Attributes) -> Json {
@@ -45,8 +45,8 @@ fn the_plugins_reading_refuses_no_more_than_the_plugin() {
         let view = view(&get(path), &OPA_ENVOY).unwrap();
         assert!(view.http.is_none(), "{path}");
     }
-    assert_eq!(reason(&get("/%zz"), &OPA_ENVOY), Some(Reason::RequestPathInvalid));
-    assert_eq!(reason(&get("/?a;b"), &OPA_ENVOY), Some(Reason::RequestQueryInvalid));
+    assert_eq!(reason(&get("/%zz"), OPA_ENVOY), Some(Reason::RequestPathInvalid));
+    assert_eq!(reason(&get("/?a;b"), OPA_ENVOY), Some(Reason::RequestQueryInvalid));
 }
 
 #[test]
@@ -57,17 +57,22 @@ fn each_stage_of_reading_has_its_reason() {
         ("/?a=1;b=2", Reason::RequestQueryInvalid),
         ("/?a=%zz", Reason::RequestQueryInvalid),
     ] {
-        assert_eq!(reason(&get(path), &STRICT), Some(expected), "{path}");
+        assert_eq!(reason(&get(path), STRICT), Some(expected), "{path}");
     }
     let host = request(Http { path: "/".to_owned(), host: "a@b".to_owned(), ..Http::default() });
-    assert_eq!(reason(&host, &STRICT), Some(Reason::RequestHostAmbiguous));
-    assert_eq!(reason(&host, &OPA_ENVOY), None);
+    assert_eq!(reason(&host, STRICT), Some(Reason::RequestHostAmbiguous));
+    assert_eq!(reason(&host, OPA_ENVOY), None);
 }
 
 #[test]
 fn f7_a_request_without_a_path_does_not_panic() {
     let connect = |path: &str| {
-        request(Http { method: "CONNECT".to_owned(), path: path.to_owned(), host: "h:443".to_owned(), ..Http::default() })
+        request(Http {
+            method: "CONNECT".to_owned(),
+            path: path.to_owned(),
+            host: "h:443".to_owned(),
+            ..Http::default()
+        })
     };
     for path in ["", "h:443"] {
         let document = document(&connect(path));
@@ -81,12 +86,12 @@ fn f7_a_request_without_a_path_does_not_panic() {
 fn f9_a_path_of_64_kib_is_refused() {
     let path = format!("/{}", "a".repeat(MAX_TARGET_BYTES - 1));
     for config in [STRICT, OPA_ENVOY] {
-        assert_eq!(reason(&get(&path), &config), None);
-        assert_eq!(reason(&get(&format!("{path}a")), &config), Some(Reason::RequestPathInvalid));
+        assert_eq!(reason(&get(&path), config), None);
+        assert_eq!(reason(&get(&format!("{path}a")), config), Some(Reason::RequestPathInvalid));
         let parameters = format!("/?{}", "a&".repeat(100_000));
-        assert_eq!(reason(&get(&parameters), &config), Some(Reason::RequestPathInvalid));
+        assert_eq!(reason(&get(&parameters), config), Some(Reason::RequestPathInvalid));
         let parameters = format!("/?{}", "a&".repeat(32_000));
-        assert_eq!(reason(&get(&parameters), &config), Some(Reason::RequestQueryInvalid));
+        assert_eq!(reason(&get(&parameters), config), Some(Reason::RequestQueryInvalid));
     }
 }
 
@@ -122,7 +127,8 @@ fn e10_header_names_are_folded_and_may_be_empty() {
 
 #[test]
 fn e12_a_forwarded_address_is_a_header_and_nothing_more() {
-    let headers = vec![("x-forwarded-for".to_owned(), "10.0.0.1".to_owned()), ("x-real-ip".to_owned(), "::1".to_owned())];
+    let headers =
+        vec![("x-forwarded-for".to_owned(), "10.0.0.1".to_owned()), ("x-real-ip".to_owned(), "::1".to_owned())];
     let document = document(&request(Http { path: "/".to_owned(), headers, ..Http::default() }));
     assert_eq!(document["http"]["headers"], json!({"x-forwarded-for": ["10.0.0.1"], "x-real-ip": ["::1"]}));
     assert_eq!(document["attributes"].get("source"), None);

@@ -63,7 +63,12 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
 ///
 /// # Errors
 /// Those of the socket and of HTTP/2, for the log.
-pub async fn serve_connection<H, F>(socket: Socket, limits: Limits, drain: watch::Receiver<bool>, handle: H) -> io::Result<()>
+pub async fn serve_connection<H, F>(
+    socket: Socket,
+    limits: Limits,
+    drain: watch::Receiver<bool>,
+    handle: H,
+) -> io::Result<()>
 where
     H: Fn(Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<Body>> + 'static,

@@ -172,8 +172,7 @@ fn unknown(name: &str) -> Problem {
     if let Some(hint) = listed(DEPRECATED) {
         return Problem::error("", format!("`{name}` is deprecated and not supported")).hint(hint);
     }
-    let unsupported =
-        |listed: &&str| name == *listed || (listed.ends_with('.') && name.starts_with(*listed));
+    let unsupported = |listed: &&str| name == *listed || (listed.ends_with('.') && name.starts_with(*listed));
     if UNSUPPORTED.iter().any(unsupported) {
         return Problem::error("", format!("`{name}` is a function of OPA that is not supported"));
     }

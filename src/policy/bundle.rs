@@ -153,7 +153,8 @@ fn revision(files: &[Loaded]) -> String {
 fn modules(files: Vec<Loaded>) -> (Vec<Module>, Vec<Module>) {
     let modules = files.into_iter().filter(|file| matches!(file.kind, Kind::Rego | Kind::Test));
     let (tests, policies): (Vec<_>, Vec<_>) = modules.partition(|file| file.kind == Kind::Test);
-    let sources = |files: Vec<Loaded>| files.into_iter().map(|Loaded { name, text, .. }| Module { name, text }).collect();
+    let sources =
+        |files: Vec<Loaded>| files.into_iter().map(|Loaded { name, text, .. }| Module { name, text }).collect();
     (sources(tests), sources(policies))
 }
 

@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn numbers_are_exact() {
-        for text in ["0", "-1", "9223372036854775807", "18446744073709551615", "123456789012345678901234567890", "1e300"] {
+        for text in
+            ["0", "-1", "9223372036854775807", "18446744073709551615", "123456789012345678901234567890", "1e300"]
+        {
             let value = parse(text).unwrap();
             assert_eq!(value, Value::from_json_str(text).unwrap(), "{text}");
         }

@@ -12,10 +12,10 @@ use regorus::Value;
 
 use super::Bundle;
 use super::Config;
-use super::bundle::Module;
-use super::bundle::outlines;
 use super::builtins;
 use super::builtins::Ambient;
+use super::bundle::Module;
+use super::bundle::outlines;
 use super::engine::EntryPoint;
 use super::engine::fault;
 use super::engine::prepared;
@@ -145,7 +145,9 @@ fn tests(outlines: &[Outline]) -> impl Iterator<Item = Test<'_>> {
     let rules = outlines.iter().flat_map(|module| module.rules.iter().map(move |rule| (module, rule)));
     let tests = rules.filter(|(module, rule)| {
         let own = rule.path.get(module.package.len()..).unwrap_or_default();
-        rule.parameters.is_none() && rule.default.is_none() && own.first().is_some_and(|name| name.starts_with(TEST_PREFIX))
+        rule.parameters.is_none()
+            && rule.default.is_none()
+            && own.first().is_some_and(|name| name.starts_with(TEST_PREFIX))
     });
     tests.map(|(module, rule)| Test {
         name: EntryPoint::of_names(&rule.path).name(),

@@ -130,7 +130,8 @@ fn line_range(span: &Span) -> (u32, u32) {
 /// # Errors
 /// What the engine says.
 pub(super) fn evaluate_alone(engine: &mut Engine, module: usize, rule: usize) -> Result<Value> {
-    let found = engine.get_modules().get(module).and_then(|module| Some((module.clone(), module.policy.get(rule)?.clone())));
+    let found =
+        engine.get_modules().get(module).and_then(|module| Some((module.clone(), module.policy.get(rule)?.clone())));
     match found {
         Some((module, rule)) => engine.eval_rule_in_module(&module, &rule, false),
         None => Ok(Value::Undefined),

@@ -104,6 +104,14 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(Json::Bool(value))
     }
 
+    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
     fn visit_str<E>(self, value: &str) -> Result<Json, E> {
         Ok(Json::String(value.to_owned()))
     }
@@ -120,7 +128,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            if name == NUMBER {
+            if name.starts_with(RESERVED) {
                 return members.next_value::<NumberText>().map(|number| Json::Number(number.0));
             }
             if object.contains_key(&name) {
@@ -133,10 +141,11 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 }
 
-/// `serde_json` keeps numbers as they were written (`arbitrary_precision`) and hands each over as a map with this one
-/// member and an owned string. A document's own strings are never handed over as owned, so a member that only bears the
-/// name is told apart, and refused: written out, it would read back as a number.
-const NUMBER: &str = "$serde_json::private::Number";
+/// `serde_json` keeps fractions and large numbers as they were written (`arbitrary_precision`), and hands each over as a
+/// map of one member that is named so and has an owned string. A document's own strings are never handed over as owned:
+/// so a member that merely bears such a name is told apart. It is refused, since written out it would read back as
+/// something else.
+const RESERVED: &str = "$serde_json::private::";
 
 struct NumberText(Number);
 
@@ -233,6 +242,7 @@ mod tests {
             r#"{"exp":{"\u0024serde_json::private::Number":"1"}}"#,
             r#"{"exp":{"a":1,"$serde_json::private::Number":"1"}}"#,
             r#"{"exp":{"$serde_json::private::Number":1}}"#,
+            r#"{"exp":{"$serde_json::private::RawValue":"1"}}"#,
         ] {
             assert_eq!(read(text), Err(JsonError::Malformed), "{text}");
         }

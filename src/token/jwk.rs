@@ -1,6 +1,7 @@
 //! One public key out of a JWK (RFC 7517, RFC 7518 §6, RFC 8037), parsed once and bound to one algorithm.
 
 use std::fmt;
+use std::iter;
 use std::str::FromStr as _;
 
 use aws_lc_rs::signature;
@@ -49,6 +50,9 @@ pub(super) enum JwkError {
     /// The RSA modulus is too short to be safe or too long to be cheap.
     #[error("has an RSA modulus of fewer than 2048 or more than 8192 bits")]
     ModulusSize,
+    /// The RSA modulus is as the chips of CVE-2017-15361 make them: it can be factored.
+    #[error("has an RSA modulus that can be factored (ROCA)")]
+    Roca,
     /// The RSA exponent is even, below 65537 or above 32 bits.
     #[error("has an RSA exponent that is even, below 65537 or above 32 bits")]
     Exponent,
@@ -203,7 +207,28 @@ const fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> 
 fn check_modulus(n: &[u8]) -> Result<(), JwkError> {
     let unused = n.first().map_or(0, |byte| byte.leading_zeros());
     let bits = n.len().saturating_mul(8).saturating_sub(usize::try_from(unused).unwrap_or(usize::MAX));
-    if (MIN_MODULUS_BITS..=MAX_MODULUS_BITS).contains(&bits) { Ok(()) } else { Err(JwkError::ModulusSize) }
+    if !(MIN_MODULUS_BITS..=MAX_MODULUS_BITS).contains(&bits) {
+        return Err(JwkError::ModulusSize);
+    }
+    if is_roca(n) { Err(JwkError::Roca) } else { Ok(()) }
+}
+
+/// The primes below 168 without 2: what ROCA's moduli are made from, and enough that no other is mistaken for one.
+const SMALL_PRIMES: [u32; 38] = [
+    3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109,
+    113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+];
+
+/// Whether `n` is a power of 65537 modulo every small prime (Nemec and others, The Return of Coppersmith's Attack, §2).
+/// Of sound moduli fewer than one in a hundred million are.
+fn is_roca(n: &[u8]) -> bool {
+    SMALL_PRIMES.iter().all(|&prime| {
+        let rest = |number: u32| number.checked_rem(prime).unwrap_or_default();
+        let residue =
+            n.iter().fold(0, |left: u32, byte| rest(left.saturating_mul(256).saturating_add(u32::from(*byte))));
+        let next = |power: &u32| Some(rest(power.saturating_mul(rest(65_537)))).filter(|next| *next != 1);
+        iter::successors(Some(1), next).any(|power| power == residue)
+    })
 }
 
 fn check_exponent(e: &[u8]) -> Result<(), JwkError> {

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use self::source::FetchLimits;
+pub(super) use self::source::FetchLimits;
 use self::task::IssuerTask;
 use self::task::Publisher;
 use super::Config;
@@ -103,9 +103,9 @@ impl RefreshHandle {
 
 /// What tests turn down.
 #[derive(Debug, Clone, Copy)]
-struct Tuning {
-    fetch: FetchLimits,
-    first_retry: Duration,
+pub(super) struct Tuning {
+    pub(super) fetch: FetchLimits,
+    pub(super) first_retry: Duration,
 }
 
 impl Default for Tuning {
@@ -126,7 +126,7 @@ where
     keep_fresh_tuned(keys, publish, Tuning::default())
 }
 
-fn keep_fresh_tuned<P, F>(
+pub(super) fn keep_fresh_tuned<P, F>(
     keys: Arc<KeySets>,
     publish: P,
     tuning: Tuning,
@@ -182,4 +182,10 @@ pub async fn load_once(config: Arc<Config>, now: UnixTime) -> (KeySets, Vec<Prob
         }
     }
     (keys, problems)
+}
+
+/// Why an issuer's keys cannot be loaded; `None` where they can.
+#[cfg(test)]
+pub(super) async fn source_error(issuer: &super::IssuerConfig, limits: FetchLimits) -> Option<String> {
+    source::load(issuer, limits).await.err().map(|error| error.to_string())
 }

@@ -1,1 +1,13 @@
+//! The stage as a whole, by the IDs of the threat catalogue. Tokens are signed by another implementation.
 
+mod cache;
+mod claims;
+mod forge;
+mod headers;
+mod jose;
+mod keys;
+mod mutation;
+mod refresh;
+mod server;
+mod sources;
+mod wycheproof;

@@ -32,10 +32,8 @@ fn with_metadata(structure: protobuf::Struct) -> Vec<u8> {
 }
 
 fn shown_address(address: core::address::Address) -> serde_json::Value {
-    let peer = auth::attribute_context::Peer {
-        address: Some(core::Address { address: Some(address) }),
-        ..Default::default()
-    };
+    let peer =
+        auth::attribute_context::Peer { address: Some(core::Address { address: Some(address) }), ..Default::default() };
     let attributes = decode(&wire(auth::AttributeContext { source: Some(peer), ..Default::default() })).unwrap();
     serde_json::to_value(attributes.source.unwrap().address.unwrap()).unwrap()
 }
@@ -180,7 +178,7 @@ fn j4_a_message_with_parts_missing_decodes() {
     let request = auth::attribute_context::Request::default();
     let attributes = decode(&wire(auth::AttributeContext { request: Some(request), ..Default::default() })).unwrap();
     assert!(attributes.request.is_some() && attributes.http().is_none());
-    assert!(decode(&with_http(Default::default())).unwrap().http().is_some());
+    assert!(decode(&with_http(auth::attribute_context::HttpRequest::default())).unwrap().http().is_some());
 }
 
 #[test]
@@ -192,25 +190,19 @@ fn j4_deep_metadata_is_refused_without_overflowing_the_stack() {
     assert!(decode(&with_metadata(nested(20))).is_ok());
     assert_eq!(reason(&with_metadata(nested(60))), Some(Reason::RequestUndecodable));
 
-    // Ten thousand levels, written by hand: a list in a list, each as a length-delimited field 6 of a `Value`.
-    let deep = (0..10_000).fold(Vec::new(), |inner: Vec<u8>, _| {
-        let mut list = vec![0x0a];
-        prost::encoding::encode_varint(inner.len() as u64, &mut list);
-        list.extend(inner);
-        let mut value = vec![0x32];
-        prost::encoding::encode_varint(list.len() as u64, &mut value);
-        value.extend(list);
-        value
-    });
-    let field = |tag: u8, content: &[u8]| {
-        let mut field = vec![tag];
-        prost::encoding::encode_varint(content.len() as u64, &mut field);
-        [field.as_slice(), content].concat()
-    };
-    let entry = |value: &[u8]| [field(0x0a, b"k"), field(0x12, value)].concat();
-    let structure = field(0x0a, &entry(&deep));
-    let metadata = field(0x0a, &entry(&structure));
-    assert_eq!(reason(&field(0x0a, &field(0x5a, &metadata))), Some(Reason::RequestUndecodable));
+    // Ten thousand levels, written by hand: a list in a list, each the field 6 of a `Value`.
+    let deep = (0..10_000).fold(Vec::new(), |inner, _| field(6, &field(1, &inner)));
+    let entry = |value: &[u8]| field(1, &[field(1, b"k"), field(2, value)].concat());
+    let metadata = entry(&entry(&deep));
+    assert_eq!(reason(&field(1, &field(11, &metadata))), Some(Reason::RequestUndecodable));
+}
+
+/// A length-delimited field.
+fn field(tag: u32, content: &[u8]) -> Vec<u8> {
+    let mut field = Vec::new();
+    prost::encoding::encode_key(tag, prost::encoding::WireType::LengthDelimited, &mut field);
+    prost::encoding::encode_varint(content.len().try_into().unwrap(), &mut field);
+    [field.as_slice(), content].concat()
 }
 
 #[test]
@@ -229,7 +221,8 @@ fn e10_headers_are_counted_and_weighed() {
             .collect();
         auth::attribute_context::HttpRequest { header_map: Some(core::HeaderMap { headers }), ..Default::default() }
     };
-    for make in [merged as fn(usize, &str) -> _, separate] {
+    let makes: [fn(usize, &str) -> auth::attribute_context::HttpRequest; 2] = [merged, separate];
+    for make in makes {
         assert_eq!(reason(&with_http(make(MAX_HEADERS, "v"))), None);
         assert_eq!(reason(&with_http(make(MAX_HEADERS + 1, "v"))), Some(Reason::RequestTooLarge));
         let half = "v".repeat(MAX_HEADER_BYTES / 2 - 4);
@@ -259,7 +252,8 @@ fn recorded() -> Vec<u8> {
         body: "{}".to_owned(),
         ..Default::default()
     };
-    let structure = one_field(kind(Kind::ListValue(protobuf::ListValue { values: vec![kind(Kind::NumberValue(1.5))] })));
+    let structure =
+        one_field(kind(Kind::ListValue(protobuf::ListValue { values: vec![kind(Kind::NumberValue(1.5))] })));
     let metadata =
         core::Metadata { filter_metadata: HashMap::from([("f".to_owned(), structure)]), ..Default::default() };
     wire(auth::AttributeContext {

@@ -98,7 +98,10 @@ fn e9_a_header_that_is_no_text_is_refused_where_it_is_used() {
     };
     let with = |headers| Http { header_map: Some(headers), ..request(&[], "1") };
     assert_eq!(strict(&with(vec![raw("content-type", b"\xff")])), INVALID);
-    assert_eq!(strict(&with(vec![raw("content-type", b"text/plain"), raw("Content-Type", b"application/json")])), INVALID);
+    assert_eq!(
+        strict(&with(vec![raw("content-type", b"text/plain"), raw("Content-Type", b"application/json")])),
+        INVALID
+    );
     let unused = with(vec![raw("x-bin", b"\xff"), raw("content-type", b"application/json")]);
     assert_eq!(strict(&unused), Ok(Body::Parsed(json!(1))));
 }

@@ -127,7 +127,10 @@ pub(super) fn sprintf(arguments: &[Value]) -> Result<(), &'static str> {
         let after = verb.trim_start_matches(|digit: char| digit.is_numeric() || digit == '.');
         let width = verb.strip_suffix(after).unwrap_or_default().trim_start_matches('.');
         let width = width.split('.').next().unwrap_or_default();
-        ensure(width.is_empty() || width.parse::<u32>().is_ok_and(|width| width <= MAX_WIDTH), "has a width above 1024")?;
+        ensure(
+            width.is_empty() || width.parse::<u32>().is_ok_and(|width| width <= MAX_WIDTH),
+            "has a width above 1024",
+        )?;
         rest = after.strip_prefix('%').unwrap_or(after);
     }
     Ok(())

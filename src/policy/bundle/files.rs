@@ -52,7 +52,9 @@ pub(super) enum Kind {
 impl Kind {
     fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()? {
-            "rego" if path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("_test")) => Some(Self::Test),
+            "rego" if path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("_test")) => {
+                Some(Self::Test)
+            }
             "rego" => Some(Self::Rego),
             "json" => Some(Self::Json),
             "yaml" | "yml" => Some(Self::Yaml),

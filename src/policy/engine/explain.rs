@@ -61,7 +61,9 @@ impl Instance {
         let (value, error) = match answer {
             Ok(Ok(value)) => (json(&value), None),
             Ok(Err(error)) => (None, Some(fault::flattened(&error))),
-            Err(_panic) => return Explanation { error: Some("the engine panicked".to_owned()), ..Explanation::default() },
+            Err(_panic) => {
+                return Explanation { error: Some("the engine panicked".to_owned()), ..Explanation::default() };
+            }
         };
         let prints = engine.take_prints().unwrap_or_default();
         let lines = covered(&engine);

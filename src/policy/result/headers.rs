@@ -109,7 +109,11 @@ const fn is_path_byte(byte: u8) -> bool {
 /// What may stand in a parameter without ending it: RFC 3986 §3.4 without `&`, `=` and the older `;`; no `+`, which
 /// means a space; no `#`.
 const fn is_query_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'\''..=b'*' | b',' | b'/' | b':' | b'@' | b'?')
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'%' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'\''..=b'*' | b',' | b'/' | b':' | b'@' | b'?'
+        )
 }
 
 fn check_settable(field: &str, name: &str, direction: Direction, rules: &OutputRules) -> Result<(), Unfit> {

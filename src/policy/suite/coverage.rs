@@ -12,7 +12,9 @@ pub(super) struct Lines(BTreeMap<String, BTreeMap<u32, bool>>);
 impl Lines {
     pub(super) fn add(&mut self, file: String, covered: BTreeSet<u32>, not_covered: BTreeSet<u32>) {
         let lines = self.0.entry(file).or_default();
-        not_covered.into_iter().for_each(|line| drop(lines.entry(line).or_insert(false)));
+        for line in not_covered {
+            lines.entry(line).or_insert(false);
+        }
         lines.extend(covered.into_iter().map(|line| (line, true)));
     }
 }

@@ -28,11 +28,11 @@ use crate::token::json::Limits;
 
 /// How long and how much a fetch may be.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FetchLimits {
+pub(in crate::token) struct FetchLimits {
     /// For everything one load takes, discovery included.
-    pub(super) time: Duration,
+    pub(in crate::token) time: Duration,
     /// For each document.
-    pub(super) bytes: usize,
+    pub(in crate::token) bytes: usize,
 }
 
 impl Default for FetchLimits {

@@ -1,0 +1,79 @@
+//! Criterion: each stage on the fixture's request, and the whole check, bytes in to bytes out.
+
+mod fixture;
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use countersign::app::App;
+use countersign::app::evaluator::Evaluator;
+use countersign::clock::UnixTime;
+use countersign::decision_log::Record;
+use countersign::ext_authz::Outgoing;
+use countersign::ext_authz::decode::decode;
+use countersign::identity;
+use countersign::input;
+use countersign::token;
+use criterion::Criterion;
+use criterion::criterion_group;
+use criterion::criterion_main;
+use prost::Message as _;
+use uuid::Uuid;
+
+use fixture::Fixture;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Within the life of the fixture's tokens and certificate.
+const NOW: UnixTime = UnixTime::from_seconds(1_795_515_072);
+
+fn stages(criterion: &mut Criterion) {
+    let fixture = Fixture::new("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0");
+    let wire = &fixture.requests[0];
+    let attributes = decode(wire).unwrap();
+
+    criterion.bench_function("decode", |bench| bench.iter(|| decode(black_box(wire)).unwrap()));
+
+    let mut resolver = identity::Resolver::new(identity::Config {
+        principal: true,
+        certificate: true,
+        xfcc: identity::XfccMode::SanitizeSet,
+    });
+    criterion.bench_function("identity", |bench| bench.iter(|| resolver.resolve(black_box(&attributes), NOW).unwrap()));
+
+    let config = Arc::new(fixture.settings().token);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (keys, problems) = runtime.block_on(token::refresh::load_once(Arc::clone(&config), NOW));
+    assert!(problems.is_empty(), "{problems:?}");
+    let text = token::bearer(attributes.http().unwrap()).unwrap().unwrap();
+    let mut verifier = token::Verifier::new(Arc::clone(&config));
+    criterion.bench_function("token, cached", |bench| {
+        bench.iter(|| verifier.verify(black_box(text), &keys, None, NOW).unwrap());
+    });
+    criterion.bench_function("token, new", |bench| {
+        bench.iter(|| token::Verifier::new(Arc::clone(&config)).verify(black_box(text), &keys, None, NOW).unwrap());
+    });
+
+    let reading = input::Config { normalise: true, parse_body: true };
+    criterion.bench_function("input", |bench| bench.iter(|| input::view(black_box(&attributes), &reading).unwrap()));
+}
+
+fn whole(criterion: &mut Criterion) {
+    let fixture = Fixture::new("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0");
+    let app = App::load(&fixture.config, &(Arc::new(|_: &str| None) as _)).unwrap();
+    let mut evaluator = Evaluator::new(app).unwrap();
+    let mut requests = fixture.requests.iter().cycle();
+    criterion.bench_function("check", |bench| {
+        bench.iter(|| {
+            let mut record = Record::new(Uuid::nil(), NOW);
+            let outgoing = evaluator.check(black_box(requests.next().unwrap()), NOW, &mut record);
+            let Outgoing::Answer(response) = outgoing else { panic!("keys are there") };
+            assert_eq!(response.status.as_ref().map(|status| status.code), Some(0), "{:?}", record.outcome);
+            response.encode_to_vec()
+        });
+    });
+}
+
+criterion_group!(benches, stages, whole);
+criterion_main!(benches);
