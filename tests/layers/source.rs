@@ -56,8 +56,14 @@ impl Source {
 /// Marks the files that are modules of tests only, as `#[cfg(test)] mod fixtures;` makes them.
 pub(crate) fn mark_test_files(sources: &mut [Source]) {
     let declared = sources.iter().flat_map(Source::test_modules);
-    let files: Vec<String> = declared.map(|module| format!("src/{}.rs", module.join("/"))).collect();
-    let test_lines = sources.iter_mut().filter(|source| files.contains(&source.path)).flat_map(|s| &mut s.lines);
+    let modules: Vec<String> = declared.map(|module| format!("src/{}", module.join("/"))).collect();
+    // The module's own file, and those of the modules that it declares.
+    let is_test = |path: &str| {
+        modules
+            .iter()
+            .any(|module| path.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/')))
+    };
+    let test_lines = sources.iter_mut().filter(|source| is_test(&source.path)).flat_map(|source| &mut source.lines);
     test_lines.for_each(|line| line.test = true);
 }
 
