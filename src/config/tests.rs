@@ -1,10 +1,7 @@
 //! The format as its users meet it: text in, settings or problems out.
 
-#[cfg(test)]
 mod across;
-#[cfg(test)]
 mod docs;
-#[cfg(test)]
 mod values;
 
 use std::fs;
