@@ -1,6 +1,6 @@
 //! The configuration: YAML in, validated settings of every stage out, or every problem at once.
 //!
-//! [`declaration`] is the format, key by key; docs/configuration.md and docs/config.schema.json are generated from it.
+//! `declaration` is the format, key by key; docs/configuration.md and docs/config.schema.json are generated from it.
 
 mod about;
 mod checks;

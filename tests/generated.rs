@@ -11,6 +11,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 
+use countersign::config::reference;
 use countersign::decision::Reason;
 use serde_json::Value as Json;
 
@@ -20,6 +21,10 @@ const PROTOS: [&str; 1] = ["envoy/service/auth/v3/external_auth.proto"];
 /// The folders of envoy-types' `proto` that hold Envoy's own protos and what they import.
 const INCLUDES: [&str; 4] = ["data-plane-api", "googleapis", "protoc-gen-validate", "xds"];
 
+/// Between these stands the generated part of docs/configuration.md.
+const REFERENCE_BEGINS: &str = "<!-- From here on by `make gen`. -->\n";
+const REFERENCE_ENDS: &str = "<!-- To here. -->\n";
+
 #[test]
 fn the_descriptor_set_is_current() {
     check("proto/envoy.binpb", &descriptor_set());
@@ -28,6 +33,22 @@ fn the_descriptor_set_is_current() {
 #[test]
 fn the_table_of_reasons_is_current() {
     check("docs/reasons.md", reasons().as_bytes());
+}
+
+#[test]
+fn the_configuration_reference_is_current() {
+    let page = include_str!("../docs/configuration.md");
+    let (before, rest) = page.split_once(REFERENCE_BEGINS).unwrap();
+    let (_, after) = rest.split_once(REFERENCE_ENDS).unwrap();
+    let reference = reference::markdown();
+    let page = format!("{before}{REFERENCE_BEGINS}\n{reference}\n{REFERENCE_ENDS}{after}");
+    check("docs/configuration.md", page.as_bytes());
+}
+
+#[test]
+fn the_configuration_schema_is_current() {
+    let schema = serde_json::to_string_pretty(&reference::schema()).unwrap();
+    check("docs/config.schema.json", format!("{schema}\n").as_bytes());
 }
 
 /// Compares the file at `path` with what it should hold, or writes it.

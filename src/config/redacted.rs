@@ -41,7 +41,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         "admin": show_admin(admin),
         "caller": show_caller(caller),
         "issuers": issuers.iter().map(show_issuer).collect::<Vec<_>>(),
-        "policy": show_policy(policy, input),
+        "policy": show_policy(policy, *input),
         "routes": show_routes(routes),
         "decision_log": show_decision_log(decision_log),
         "telemetry": {"log_level": word(words::LOG_LEVEL, log_level)},
@@ -126,7 +126,7 @@ fn show_keys(keys: &KeySource) -> Json {
     })
 }
 
-fn show_policy(config: &policy::Config, input: &input::Config) -> Json {
+fn show_policy(config: &policy::Config, input: input::Config) -> Json {
     let policy::Config { paths, entry_point, rego_version, builtin_errors, time_limit } = config;
     // `normalise` follows from the mode.
     let input::Config { normalise: _, parse_body } = input;

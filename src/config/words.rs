@@ -50,7 +50,9 @@ pub(crate) const XFCC: Words<Xfcc> =
 
 /// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1): asymmetric, since who verifies must not be able to sign.
 pub(crate) fn algorithm() -> Scalar<Algorithm> {
-    let named: Vec<_> = Algorithm::ALL.iter().map(|algorithm| (algorithm.name(), *algorithm)).collect();
+    let mut named: Vec<_> = Algorithm::ALL.iter().map(|algorithm| (algorithm.name(), *algorithm)).collect();
+    // RFC 9864's name for the same.
+    named.push(("Ed25519", Algorithm::EdDsa));
     choice(&named, Algorithm::Es256).checked(|text| match text {
         "none" => Err(Fault::new("is no signature", ASYMMETRIC)),
         "HS256" | "HS384" | "HS512" => Err(Fault::new("is symmetric: who can verify can sign", ASYMMETRIC)),

@@ -1,6 +1,4 @@
-//! What is made from the declaration and checked in is current. `UPDATE=1 cargo test --lib config` writes it anew.
-
-use std::env;
+//! What the documentation says of the format is so. (That it is current, tests/generated.rs holds.)
 
 use super::*;
 use crate::config::about::ABOUT;
@@ -8,36 +6,6 @@ use crate::config::reference;
 use crate::config::walk::Absent;
 use crate::config::walk::Key;
 use crate::config::walk::Shape;
-
-/// Between these stands what is generated.
-const BEGIN: &str = "<!-- The reference below is generated: UPDATE=1 cargo test --lib config -->\n";
-const END: &str = "<!-- End of the reference. -->\n";
-
-/// Compares a file of the repository with what it should be, or writes that.
-pub(super) fn current(name: &str, expected: impl FnOnce(&str) -> String) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-    let found = fs::read_to_string(&path).unwrap_or_default();
-    let expected = expected(&found);
-    if env::var_os("UPDATE").is_some() {
-        fs::write(&path, expected).unwrap();
-    } else {
-        assert!(found == expected, "{name} is not current: run `UPDATE=1 cargo test --lib config`\n{expected}");
-    }
-}
-
-#[test]
-fn the_reference_is_current() {
-    current("docs/configuration.md", |found| {
-        let (before, rest) = found.split_once(BEGIN).unwrap();
-        let (_, after) = rest.split_once(END).unwrap();
-        format!("{before}{BEGIN}\n{}\n{END}{after}", reference::markdown())
-    });
-}
-
-#[test]
-fn the_schema_is_current() {
-    current("docs/config.schema.json", |_| serde_json::to_string_pretty(&reference::schema()).unwrap() + "\n");
-}
 
 #[test]
 fn every_key_has_a_sentence_and_every_sentence_a_key() {
