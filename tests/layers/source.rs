@@ -53,12 +53,16 @@ impl Source {
     }
 }
 
-/// Marks the files that are modules of tests only, as `#[cfg(test)] mod fixtures;` makes them.
+/// Marks the files that are modules of tests only, as `#[cfg(test)] mod fixtures;` makes them, and all that is below.
 pub(crate) fn mark_test_files(sources: &mut [Source]) {
     let declared = sources.iter().flat_map(Source::test_modules);
-    let files: Vec<String> = declared.map(|module| format!("src/{}.rs", module.join("/"))).collect();
-    let test_lines = sources.iter_mut().filter(|source| files.contains(&source.path)).flat_map(|s| &mut s.lines);
-    test_lines.for_each(|line| line.test = true);
+    let declared: Vec<String> = declared.map(|module| format!("src/{}", module.join("/"))).collect();
+    let is_below = |path: &str, module: &String| {
+        path.strip_prefix(module.as_str()).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+    };
+    for source in sources.iter_mut().filter(|source| declared.iter().any(|module| is_below(&source.path, module))) {
+        source.lines.iter_mut().for_each(|line| line.test = true);
+    }
 }
 
 /// Every `.rs` file below `root/folder`, in order; none where there is no such folder.
