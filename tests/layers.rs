@@ -18,7 +18,7 @@ use source::Source;
 const FOLDERS: [&str; 5] = ["src", "tests", "benches", "examples", "fuzz/fuzz_targets"];
 
 /// Crates that would spread if they could, and the module that each stays in.
-const CRATE_HOMES: [(&str, &str); 14] = [
+const CRATE_HOMES: [(&str, &str); 16] = [
     ("axum", "admin"),
     ("clap", "cli"),
     ("envoy_types", "ext_authz"),
@@ -30,8 +30,10 @@ const CRATE_HOMES: [(&str, &str); 14] = [
     ("prost_types", "ext_authz"),
     ("regorus", "policy"),
     ("reqwest", "token"),
-    ("saphyr", "config::yaml"),
+    ("saphyr_parser", "config::yaml"),
+    ("tonic_health", "ext_authz"),
     ("tonic_prost", "ext_authz"),
+    ("tonic_reflection", "ext_authz"),
     ("x509_parser", "identity"),
 ];
 
