@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::task::spawn_blocking;
 use tokio::time::MissedTickBehavior;
 use tokio::time::interval;
 use tokio::time::sleep;
@@ -33,11 +34,11 @@ use crate::admin;
 use crate::config::Settings;
 use crate::decision_log;
 use crate::decision_log::Recorder;
+use crate::ext_authz::Health;
 use crate::ext_authz::OtherServices;
 use crate::lifecycle::Readiness;
 use crate::lifecycle::watch::Fingerprint;
 use crate::listener::Address;
-use crate::listener::Limits;
 use crate::listener::Listener;
 use crate::policy::Bundle;
 use crate::problem::Problem;
@@ -134,35 +135,35 @@ impl App {
             .build()
             .context("the control runtime")?;
         runtime.block_on(async {
+            let delay = self.loaded.settings.listeners.drain_delay;
             let end = shutdown_signal()?;
-            self.serve(end).await
+            let running = self.start().await?;
+            end.await;
+            running.end(delay).await
         })
     }
 
-    /// Binds everything, serves until `end`, then drains.
-    async fn serve(self, end: impl Future<Output = ()>) -> anyhow::Result<()> {
+    /// Binds everything, and only then serves.
+    async fn start(self) -> anyhow::Result<Running> {
         let Self { path, environment, loaded } = self;
         let listen = loaded.settings.listeners.clone();
-        let bound = Bound::bind(&loaded.settings).await?;
-        bound.announce()?;
-        let Bound { checks, probes, private } = bound;
+        let Bound { checks, probes, private } = Bound::bind(&loaded.settings).await?;
 
         let metrics = Metrics::new();
         let readiness = Arc::new(Readiness::default());
         let (log, writer) = start_log(&loaded.settings, &metrics)?;
         let (drain, draining) = watch::channel(false);
         let (health, others) = OtherServices::new(listen.reflection).await?;
-        let limits =
-            Limits { max_concurrent_streams: listen.max_concurrent_streams, max_age: listen.max_connection_age };
-        let workers = (0..listen.workers.get())
-            .map(|index| {
-                let recorder = Recorder::new(log.clone(), metrics.worker());
-                let services = others.clone();
-                WorkerThread::start(index, recorder, services, listen.max_message_bytes, limits, draining.clone())
-            })
-            .collect::<io::Result<Vec<_>>>()
-            .context("a worker thread")?;
-        drop(log);
+        let start_worker = |index| {
+            let service = workers::Parts {
+                recorder: Recorder::new(log.clone(), metrics.worker()),
+                others: others.clone(),
+                metrics: Arc::clone(&metrics),
+            };
+            WorkerThread::start(index, service, &listen, draining.clone())
+        };
+        let workers: Vec<_> =
+            (0..listen.workers.get()).map(start_worker).collect::<io::Result<_>>().context("a worker thread")?;
 
         let shown = Arc::new(ArcSwap::default());
         let sources = admin::Sources {
@@ -188,33 +189,53 @@ impl App {
         tasks.spawn(publisher.run(triggers));
         tasks.spawn(report_end("probes", admin::serve_probes(probes, sources.clone(), until(draining.clone()))));
         tasks.spawn(report_end("admin", admin::serve_private(private, sources, until(draining))));
-        let mut accepting = JoinSet::new();
-        let limit = Arc::new(Semaphore::new(listen.max_connections));
-        for listener in checks {
-            let sockets = workers.iter().map(|worker| worker.sockets.clone()).collect();
-            accepting.spawn(listener.accept_into(sockets, Arc::clone(&limit)));
-        }
+        let accepting = accept(checks, &workers, listen.max_connections);
+        Ok(Running { readiness, metrics, health, drain, workers, accepting, tasks, writer })
+    }
+}
 
-        end.await;
-        tracing::info!(delay = ?listen.drain_delay, "shutting down: not serving, draining");
-        readiness.drain();
-        metrics.set_ready(false);
-        health.not_serving().await;
-        sleep(listen.drain_delay).await;
-        accepting.shutdown().await;
-        drain.send_replace(true);
-        for worker in workers {
-            tokio::task::spawn_blocking(move || worker.join()).await.context("a worker's end")?;
+/// A serving program.
+struct Running {
+    readiness: Arc<Readiness>,
+    metrics: Arc<Metrics>,
+    health: Health,
+    drain: watch::Sender<bool>,
+    workers: Vec<WorkerThread>,
+    accepting: JoinSet<()>,
+    tasks: JoinSet<()>,
+    writer: Option<decision_log::Writer>,
+}
+
+impl Running {
+    /// Ends without losing a check: says that it is not serving, gives the proxy time to notice, stops accepting,
+    /// finishes what runs, writes out the log.
+    async fn end(mut self, delay: Duration) -> anyhow::Result<()> {
+        tracing::info!(?delay, "shutting down: not serving, draining");
+        self.readiness.drain();
+        self.metrics.set_ready(false);
+        self.health.not_serving().await;
+        sleep(delay).await;
+        self.accepting.shutdown().await;
+        self.drain.send_replace(true);
+        for worker in self.workers {
+            spawn_blocking(move || worker.join()).await.context("a worker's end")?;
         }
-        tasks.shutdown().await;
-        if let Some(writer) = writer
-            && !tokio::task::spawn_blocking(move || writer.close(LOG_DRAIN)).await.context("the decision log's end")?
+        self.tasks.shutdown().await;
+        if let Some(writer) = self.writer
+            && !spawn_blocking(move || writer.close(LOG_DRAIN)).await.context("the decision log's end")?
         {
             tracing::warn!("the decision log was not written out in time");
         }
         tracing::info!("ended");
         Ok(())
     }
+}
+
+/// Accepts on every listener, into all workers, under one limit.
+fn accept(listeners: Vec<Listener>, workers: &[WorkerThread], max_connections: usize) -> JoinSet<()> {
+    let limit = Arc::new(Semaphore::new(max_connections));
+    let sockets = || workers.iter().map(|worker| worker.sockets.clone()).collect();
+    listeners.into_iter().map(|listener| listener.accept_into(sockets(), Arc::clone(&limit))).collect()
 }
 
 /// Every socket, bound.
@@ -231,11 +252,13 @@ impl Bound {
             checks.push(Listener::bind(address).await.with_context(|| format!("listeners.checks: {address}"))?);
         }
         let admin = &settings.admin;
-        Ok(Self {
+        let bound = Self {
             checks,
             probes: bind_tcp(admin.probes).await.context("admin.probes")?,
             private: bind_tcp(admin.private).await.context("admin.private")?,
-        })
+        };
+        bound.announce()?;
+        Ok(bound)
     }
 
     /// Logs the addresses, with the real ports where port 0 was asked for.

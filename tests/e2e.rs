@@ -18,6 +18,7 @@ mod e2e {
     mod closed;
     mod effects;
     mod ghz;
+    mod listeners;
     mod load;
     mod owned_headers;
     mod policies;

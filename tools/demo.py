@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The demo: a real Envoy with mutual TLS asks Countersign about requests of two agents, honest and not.
 
-Run by `make demo`, which fetches Envoy. Builds what is missing, starts everything on free loopback ports in a temporary folder,
-sends the requests of `CASES`, prints what became of each and why, and leaves nothing behind. Exits 1 if an outcome is
-not the expected one.
+Run by `make demo`, which fetches Envoy. Builds what is missing, starts everything on free loopback ports in a
+temporary folder, sends the requests of `CASES`, prints what became of each and why, and leaves nothing behind. Exits 1
+if an outcome is not the expected one.
 """
 
 import contextlib
@@ -35,8 +35,8 @@ class Case:
     request: str  # method and path
     agent: str  # whose certificate
     token: list | None  # arguments of `dev-peers token`; None sends no token
-    status: int
-    reason: str
+    status: int | None  # None: refused before there was a request
+    reason: str | None
     why: str  # two lines
     door: str = "mesh"  # the listener
     headers: dict = dataclasses.field(default_factory=dict)
@@ -111,10 +111,16 @@ CASES = [
         "Envoy threw the forgery away and wrote its own, so the upstream sees the planner:",
         headers=FORGED_XFCC,
     ),
+    Case(
+        "GET /accounts/42", "stranger", ALICE, None, None,
+        "A certificate with the planner's name, signed by an authority of the caller's own making.\n"
+        "Envoy trusts the mesh's authority alone, and Countersign is not asked.",
+    ),
 ]
 
 
 def main():
+    sys.stdout.reconfigure(line_buffering=True)  # in order with the logs on standard error
     # A terminated demo cleans up like one that ends: the signal becomes an exception.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
@@ -131,7 +137,7 @@ def main():
             return 1
         if failures:
             demo.print_logs()
-    print(f"Ready after {built - started:.0f} s, done in {time.monotonic() - built:.1f} s; nothing is left behind.")
+    print(f"Built in {built - started:.0f} s, ran for {time.monotonic() - built:.1f} s; nothing is left behind.")
     return 1 if failures else 0
 
 
@@ -144,7 +150,7 @@ class Programs:
     @classmethod
     def build(cls):
         envoy = os.environ.get("ENVOY") or sys.exit("ENVOY is not set: `make demo` fetches Envoy and names it")
-        print("Building …", flush=True)
+        print("Building …")
         command = ["cargo", "build", "--bin", "countersign", "--example", "dev-peers"]
         command += ["--message-format", "json-render-diagnostics"]
         output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -153,7 +159,7 @@ class Programs:
             message = json.loads(line)
             if message.get("executable"):
                 built[message["target"]["name"]] = message["executable"]
-        return cls(built["countersign"], built["dev-peers"], envoy)
+        return cls(built["countersign"], built["dev-peers"], os.path.abspath(envoy))
 
 
 class Demo:
@@ -210,9 +216,9 @@ class Demo:
         failures = 0
         for number, case in enumerate(cases, 1):
             status, body = self.send(case)
-            record = self.next_decision()
-            reason = record["countersign"]["reason"]
-            print(row.format(number, case.request, case.whom, status, reason))
+            reason, detail = self.next_decision() if status else (None, "none: the proxy refused the certificate")
+            said = ": ".join(filter(None, [reason, detail]))
+            print(row.format(number, case.request, case.whom, status or "no TLS", said))
             for line in case.why.splitlines():
                 print(f"      {line}")
             problems = [] if (status, reason) == (case.status, case.reason) else [f"wanted {case.status} {case.reason}"]
@@ -226,6 +232,7 @@ class Demo:
         return failures
 
     def send(self, case):
+        """Status and body of the answer; no status where there was no TLS connection."""
         context = ssl.create_default_context(cafile=self.dir / "mesh-ca.pem")
         context.load_cert_chain(self.dir / f"{case.agent}.pem", self.dir / f"{case.agent}.key")
         connection = http.client.HTTPSConnection("127.0.0.1", self.ports[case.door], context=context, timeout=10)
@@ -234,8 +241,11 @@ class Demo:
             headers["authorization"] = f"Bearer {self.token(case.token)}"
         method, path = case.request.split()
         with contextlib.closing(connection):
-            connection.request(method, path, headers=headers)
-            response = connection.getresponse()
+            try:
+                connection.request(method, path, headers=headers)
+                response = connection.getresponse()
+            except (ssl.SSLError, ConnectionResetError):
+                return None, b""
             return response.status, response.read()
 
     def token(self, arguments):
@@ -243,15 +253,15 @@ class Demo:
         return subprocess.run(command, cwd=self.dir, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def next_decision(self):
-        """The next record of the decision log: it is written beside the request, so it may come a moment later."""
+        """Reason and detail of the next record of the decision log, which is written a moment after the answer."""
 
         def unread():
             records = self.countersign.decisions()[self.decisions_read :]
             return records[0] if records else None
 
-        record = wait_for("the decision's record", self.countersign, unread)
+        record = wait_for("the decision's record", self.countersign, unread)["countersign"]
         self.decisions_read += 1
-        return record
+        return record["reason"], record.get("detail")
 
     def print_logs(self):
         for child in self.children:

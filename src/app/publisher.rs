@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::task::spawn_blocking;
+use tokio::time::interval;
 
 use super::Environment;
 use super::Loaded;
@@ -34,6 +36,9 @@ use crate::token::refresh::load_once;
 
 /// Key sets on their way here: each refresher waits until its own is in force, so the queue stays short.
 const PUBLICATIONS: usize = 16;
+
+/// How often it is looked whether keys have become too old.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Where a publisher gets its matter from, and whom it tells.
 pub(super) struct Ports {
@@ -107,8 +112,10 @@ impl Publisher {
 
     /// Publishes keys as they come, and everything at each trigger, until the triggers' sender is gone.
     pub(super) async fn run(mut self, mut triggers: mpsc::Receiver<&'static str>) {
+        let mut looks = interval(LOOK_INTERVAL);
         loop {
             tokio::select! {
+                _ = looks.tick() => self.report(UnixTime::now()).await,
                 trigger = triggers.recv() => match trigger {
                     Some(trigger) => self.reload(trigger).await,
                     None => return,

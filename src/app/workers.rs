@@ -2,6 +2,7 @@
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -17,9 +18,11 @@ use crate::ext_authz::Handover;
 use crate::ext_authz::OtherServices;
 use crate::ext_authz::Service;
 use crate::ext_authz::Worker;
+use crate::listener;
 use crate::listener::Limits;
 use crate::listener::Socket;
 use crate::listener::serve_connection;
+use crate::telemetry::Metrics;
 
 /// Sockets on their way to one worker: a few, since each worker takes them at once.
 const SOCKET_QUEUE: usize = 64;
@@ -27,6 +30,16 @@ const SOCKET_QUEUE: usize = 64;
 const HANDOVER_QUEUE: usize = 1;
 /// After accepting has ended, what runs may finish; Envoy's checks take well under a second.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a worker needs from the process.
+pub(super) struct Parts {
+    /// Where its checks are recorded.
+    pub(super) recorder: Recorder,
+    /// Health and reflection.
+    pub(super) others: OtherServices,
+    /// Where its connections are counted.
+    pub(super) metrics: Arc<Metrics>,
+}
 
 /// The control side of one worker.
 #[derive(Debug)]
@@ -42,20 +55,22 @@ impl WorkerThread {
     /// Starts one worker. It ends when `drain` is true and its connections are done.
     pub(super) fn start(
         index: usize,
-        recorder: Recorder,
-        others: OtherServices,
-        max_message_bytes: u32,
-        limits: Limits,
+        parts: Parts,
+        listen: &listener::Config,
         drain: watch::Receiver<bool>,
     ) -> io::Result<Self> {
+        let Parts { recorder, others, metrics } = parts;
+        let max_message_bytes = listen.max_message_bytes;
+        let limits =
+            Limits { max_concurrent_streams: listen.max_concurrent_streams, max_age: listen.max_connection_age };
         let (sockets, incoming) = mpsc::channel(SOCKET_QUEUE);
         let (handovers, revisions) = mpsc::channel(HANDOVER_QUEUE);
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            let local = LocalSet::new();
             let worker = Worker::new(recorder);
             let service = Rc::new(Service::new(Rc::clone(&worker), others, max_message_bytes));
-            local.block_on(&runtime, serve(&worker, &service, incoming, revisions, limits, drain));
+            let serving = Serving { worker, service, metrics, limits, drain };
+            LocalSet::new().block_on(&runtime, serving.run(incoming, revisions));
         })?;
         Ok(Self { sockets, handovers, thread })
     }
@@ -70,46 +85,49 @@ impl WorkerThread {
     }
 }
 
-async fn serve(
-    worker: &Worker,
-    service: &Rc<Service>,
-    mut sockets: mpsc::Receiver<Socket>,
-    mut handovers: mpsc::Receiver<Handover>,
+/// The worker's side of one worker.
+struct Serving {
+    worker: Rc<Worker>,
+    service: Rc<Service>,
+    metrics: Arc<Metrics>,
     limits: Limits,
     drain: watch::Receiver<bool>,
-) {
-    let mut connections = JoinSet::new();
-    let mut ending = drain.clone();
-    loop {
-        tokio::select! {
-            Some(handover) = handovers.recv() => worker.switch(handover),
-            Some(socket) = sockets.recv() => {
-                connections.spawn_local(connection(service, socket, limits, drain.clone()));
-            }
-            Some(ended) = connections.join_next() => log_end(ended),
-            _ = ending.wait_for(|draining| *draining) => break,
-            else => break,
-        }
-    }
-    // Sockets accepted before the listener closed are still answered.
-    sockets.close();
-    while let Some(socket) = sockets.recv().await {
-        connections.spawn_local(connection(service, socket, limits, drain.clone()));
-    }
-    let finish = async { while connections.join_next().await.is_some() {} };
-    if timeout(DRAIN_TIMEOUT, finish).await.is_err() {
-        tracing::warn!("connections were still open after the drain timeout");
-    }
 }
 
-fn connection(
-    service: &Rc<Service>,
-    socket: Socket,
-    limits: Limits,
-    drain: watch::Receiver<bool>,
-) -> impl Future<Output = io::Result<()>> + use<> {
-    let service = Rc::clone(service);
-    serve_connection(socket, limits, drain, move |request| Rc::clone(&service).call(request))
+impl Serving {
+    async fn run(self, mut sockets: mpsc::Receiver<Socket>, mut revisions: mpsc::Receiver<Handover>) {
+        let mut connections = JoinSet::new();
+        let mut ending = self.drain.clone();
+        loop {
+            tokio::select! {
+                Some(handover) = revisions.recv() => self.worker.switch(handover),
+                Some(socket) = sockets.recv() => self.take(socket, &mut connections),
+                Some(ended) = connections.join_next() => log_end(ended),
+                _ = ending.wait_for(|draining| *draining) => break,
+                else => break,
+            }
+        }
+        // Sockets accepted before the listener closed are still answered.
+        sockets.close();
+        while let Some(socket) = sockets.recv().await {
+            self.take(socket, &mut connections);
+        }
+        let finish = async { while connections.join_next().await.is_some() {} };
+        if timeout(DRAIN_TIMEOUT, finish).await.is_err() {
+            tracing::warn!("connections were still open after the drain timeout");
+        }
+    }
+
+    fn take(&self, socket: Socket, connections: &mut JoinSet<io::Result<()>>) {
+        let service = Rc::clone(&self.service);
+        let handle = move |request| Rc::clone(&service).call(request);
+        let serving = serve_connection(socket, self.limits, self.drain.clone(), handle);
+        let open = self.metrics.connection();
+        connections.spawn_local(async move {
+            let _counted_while_open = open;
+            serving.await
+        });
+    }
 }
 
 fn log_end(ended: Result<io::Result<()>, tokio::task::JoinError>) {

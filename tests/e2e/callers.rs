@@ -92,15 +92,16 @@ async fn a3_to_a8_a_forged_header_that_arrives_is_refused() {
     let (planner, ledger) = (agent_id("planner"), agent_id("ledger"));
     let quoted = format!(r#"Subject="CN=x,O=\"a,b;URI={ledger}\"";URI={planner}"#);
     let by_alone = format!("By={ledger}");
-    for harmless in [element("planner"), quoted, by_alone] {
+    for harmless in [format!("URI={planner}"), quoted, by_alone] {
         assert_eq!(ask(&stack, &[&harmless]).await, allowed(), "A4, A7: {harmless}");
     }
     let hash = "0".repeat(64);
     for (forged, reason) in [
         (element("ledger"), "caller_conflict"),
+        (element("planner"), "caller_conflict"), // the right name, and the hash of another certificate
         (format!("uri={ledger}"), "caller_conflict"),
-        (format!("URI={planner};URI={ledger}"), "caller_xfcc_malformed"),
-        (format!("uri={ledger};URI={planner}"), "caller_xfcc_malformed"),
+        (format!("URI={planner};URI={ledger}"), "caller_xfcc_uri"),
+        (format!("uri={ledger};URI={planner}"), "caller_xfcc_uri"),
         (format!("Hash={hash};HASH={hash};URI={planner}"), "caller_xfcc_malformed"),
         (format!("URI=\"{planner}"), "caller_xfcc_malformed"),
         (format!("URI={planner}\\"), "caller_xfcc_malformed"),

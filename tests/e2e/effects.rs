@@ -6,6 +6,7 @@ use super::harness::Setup;
 use super::harness::Stack;
 use super::harness::client::Call;
 use super::harness::client::Reply;
+use super::harness::envoy::EnvoySetup;
 
 /// One policy for all: the first segment of the path picks the result.
 const POLICY: &str = r#"package envoy.authz
@@ -21,7 +22,7 @@ results := {
 	"header-objects": {"allowed": true, "headers": [{"x-one": "1"}, {"x-two": ["2", "zwei"]}]},
 	"remove": {"allowed": true, "request_headers_to_remove": ["x-secret", "authorization"]},
 	"answer": {"allowed": true, "response_headers_to_add": {"x-answer": "yes", "x-many": ["a", "b"]}},
-	"query-set": {"allowed": true, "query_parameters_to_set": {"new": "1", "old": "changed & safe", "list": ["p", "q"]}},
+	"query-set": {"allowed": true, "query_parameters_to_set": {"new": "1", "old": "changed%20%26%20safe", "list": ["p", "q"]}},
 	"query-remove": {"allowed": true, "query_parameters_to_remove": ["gone", "not-there"]},
 	"metadata": {"allowed": true, "dynamic_metadata": {"team": "payments", "nested": {"list": [1, true, null]}}},
 	"refusal": {
@@ -36,6 +37,7 @@ results := {
 	"wrong-status": {"allowed": false, "http_status": 299},
 	"wrong-header": {"allowed": true, "headers": {"x-split": "a\r\nx-admin: true"}},
 	"wrong-name": {"allowed": true, "headers": {":path": "/admin"}},
+	"wrong-query": {"allowed": true, "query_parameters_to_set": {"a": "1&admin=true"}},
 	"wrong-type": {"allowed": true, "headers": "x"},
 	"unused-wrong": {"allowed": true, "body": 7, "http_status": "x"},
 	"string": "true",
@@ -105,11 +107,15 @@ async fn response_headers_reach_the_client() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn query_parameters_are_set_and_taken_away() {
-    let effects = Effects::start().await;
+    // With `validate_mutations`, Envoy 1.40 refuses every query value that is not letters and digits alone, escaped or
+    // not, with a 500.
+    let envoy = EnvoySetup { filter: json!({"validate_mutations": false}), ..EnvoySetup::default() };
+    let effects = Effects(Setup { policy: POLICY, envoy, ..Setup::default() }.start().await);
     let seen = effects.send(Call::get("/query-set?old=1&other=2")).await.seen();
+    // Of a list, Envoy keeps the last.
     let mut parameters: Vec<_> = seen.target().split_once('?').unwrap().1.split('&').collect();
     parameters.sort_unstable();
-    assert_eq!(parameters, ["list=p", "list=q", "new=1", "old=changed%20%26%20safe", "other=2"]);
+    assert_eq!(parameters, ["list=q", "new=1", "old=changed%20%26%20safe", "other=2"]);
 
     let seen = effects.send(Call::get("/query-remove?gone=1&kept=2&gone=3")).await.seen();
     assert_eq!(seen.target(), "/query-remove?kept=2");
@@ -146,7 +152,7 @@ async fn a_refusal_has_the_policys_status_headers_body_and_metadata() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_that_cannot_be_carried_out_refuses() {
     let effects = Effects::start().await;
-    for target in ["/wrong-status", "/wrong-header", "/wrong-name", "/wrong-type"] {
+    for target in ["/wrong-status", "/wrong-header", "/wrong-name", "/wrong-query", "/wrong-type"] {
         assert_eq!(effects.refused(target).await, (503, "policy_result_invalid".to_owned()), "{target}");
     }
     // As the plugin has it, a field of the branch that was not taken is not looked at.

@@ -28,7 +28,7 @@ async fn ghz_asks_by_reflection_and_every_call_is_answered() {
     let output = Command::new(tool("GHZ"))
         .args(["--insecure", "--call", "envoy.service.auth.v3.Authorization/Check", "--format", "json"])
         .args(["--total", &REQUESTS.to_string(), "--concurrency", "10", "--data", &request.to_string()])
-        .arg(stack.server().checks().to_string())
+        .arg(stack.server().checks())
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -44,7 +44,7 @@ async fn j9_reflection_is_off_by_default() {
     let stack = Setup::default().start().await;
     let output = Command::new(tool("GHZ"))
         .args(["--insecure", "--call", "envoy.service.auth.v3.Authorization/Check", "--total", "1"])
-        .arg(stack.server().checks().to_string())
+        .arg(stack.server().checks())
         .output()
         .unwrap();
     assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));

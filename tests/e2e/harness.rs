@@ -89,7 +89,7 @@ impl Setup {
         let mesh = certs::write_all(dir.path()).unwrap();
         let issuer = Issuer::start(dir.path(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let upstream = listener.local_addr().unwrap();
+        let upstream = listener.local_addr().unwrap().to_string();
         upstream::start(listener);
 
         write_policy(&dir.path().join("policy"), self.policy, &self.data);
@@ -102,7 +102,7 @@ impl Setup {
             server.ready().await;
         }
         let checks: Vec<_> = servers.iter().map(Server::checks).collect();
-        let envoy = Envoy::start(dir.path(), &self.envoy, &checks, upstream).await;
+        let envoy = Envoy::start(dir.path(), &self.envoy, &checks, &upstream).await;
         Stack { envoy, servers, issuer, mesh, dir }
     }
 }
@@ -210,7 +210,7 @@ fn base_settings(issuer: &str, changes: &Json) -> Json {
         "algorithms": ["ES256"],
         "audiences": ["accounts"],
         "leeway": "1s",
-        "refresh_cooldown": "200ms",
+        "refresh_cooldown": "1s",
     });
     json!({
         // Much more time than in production: the tests run an unoptimised build on a busy machine.

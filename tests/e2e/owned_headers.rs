@@ -85,12 +85,14 @@ async fn a_user_whose_name_is_no_header_value_is_never_sent_raw() {
 async fn a_policy_that_names_an_owned_header_refuses() {
     const POLICY: &str = r#"package envoy.authz
 
-allow := {"allowed": true, "headers": {"X-Countersign-User": "root"}} if input.http.path == "/set"
+allow := {"allowed": true, "headers": {"x-countersign-user": "root"}} if input.http.path == "/set"
 
-allow := {"allowed": true, "request_headers_to_remove": ["x-countersign-caller"]} if input.http.path == "/remove"
+allow := {"allowed": true, "headers": {"x_countersign_user": "root"}} if input.http.path == "/set-underscored"
+
+allow := {"allowed": true, "request_headers_to_remove": ["X-Countersign-Caller"]} if input.http.path == "/remove"
 "#;
     let stack = Setup { policy: POLICY, ..Setup::default() }.start().await;
-    for target in ["/set", "/remove"] {
+    for target in ["/set", "/set-underscored", "/remove"] {
         let reply = stack.agent("planner").send(&Call::get(target).bearer(&stack.token("alice"))).await;
         let decision = stack.decision().await;
         assert_eq!((reply.status, decision.reason()), (503, "policy_owned_header"), "{target}");

@@ -44,13 +44,14 @@ pub(crate) enum Transport {
 /// A running Envoy.
 pub(crate) struct Envoy {
     child: Child,
+    admin: Client,
     address: SocketAddr,
     access_log: PathBuf,
 }
 
 impl Envoy {
     /// Starts it before an upstream, with Countersigns to ask.
-    pub(crate) async fn start(dir: &Path, setup: &EnvoySetup, checks: &[SocketAddr], upstream: SocketAddr) -> Self {
+    pub(crate) async fn start(dir: &Path, setup: &EnvoySetup, checks: &[&str], upstream: &str) -> Self {
         let config = dir.join("envoy.json");
         fs::write(&config, bootstrap(setup, checks, upstream).to_string()).unwrap();
         let mut command = Command::new(tool("ENVOY"));
@@ -58,17 +59,23 @@ impl Envoy {
         command.args(["--admin-address-path", "envoy.admin", "--use-dynamic-base-id", "--concurrency", "2"]);
         command.args(["--log-level", "warning", "--file-flush-interval-msec", "50"]);
         let child = Child::start("envoy", &mut command, dir);
-        let address = eventually("Envoy", async || {
+        let (admin, address) = eventually("Envoy", async || {
             child.must_run();
             listening(&dir.join("envoy.admin")).await
         })
         .await;
-        Self { child, address, access_log: dir.join("access.log") }
+        Self { child, admin, address, access_log: dir.join("access.log") }
     }
 
     /// Where clients connect.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// A counter, by its full name.
+    pub(crate) async fn counter(&self, name: &str) -> u64 {
+        let statistics = self.admin.send(&Call::get(&format!("/stats?filter=^{name}$"))).await.text();
+        statistics.trim_end().rsplit(' ').next().unwrap().parse().unwrap()
     }
 
     /// The dynamic metadata that `ext_authz` left for the request with this path.
@@ -83,17 +90,18 @@ impl Envoy {
     }
 }
 
-/// The listener's address, once Envoy is live.
-async fn listening(admin_file: &Path) -> Option<SocketAddr> {
+/// The admin side and the listener's address, once Envoy is live.
+async fn listening(admin_file: &Path) -> Option<(Client, SocketAddr)> {
     let admin = Client::plaintext(fs::read_to_string(admin_file).ok()?.parse().ok()?);
     if admin.try_send(&Call::get("/ready")).await.ok()?.status != 200 {
         return None;
     }
     let listeners = admin.try_send(&Call::get("/listeners")).await.ok()?.text();
-    listeners.lines().next()?.strip_prefix("inbound::")?.parse().ok()
+    let address = listeners.lines().next()?.strip_prefix("inbound::")?.parse().ok()?;
+    Some((admin, address))
 }
 
-fn bootstrap(setup: &EnvoySetup, checks: &[SocketAddr], upstream: SocketAddr) -> Json {
+fn bootstrap(setup: &EnvoySetup, checks: &[&str], upstream: &str) -> Json {
     let mut chain = json!({"filters": [{
         "name": "envoy.filters.network.http_connection_manager",
         "typed_config": merged(manager(setup), &setup.manager),
@@ -102,11 +110,11 @@ fn bootstrap(setup: &EnvoySetup, checks: &[SocketAddr], upstream: SocketAddr) ->
         chain["transport_socket"] = mutual_tls(setup.transport == Transport::ExpiredToo);
     }
     json!({
-        "admin": {"address": socket_address(SocketAddr::from(([127, 0, 0, 1], 0)))},
+        "admin": {"address": envoy_address("127.0.0.1:0")},
         "static_resources": {
             "listeners": [{
                 "name": "inbound",
-                "address": socket_address(SocketAddr::from(([127, 0, 0, 1], 0))),
+                "address": envoy_address("127.0.0.1:0"),
                 "filter_chains": [chain],
             }],
             "clusters": [countersign_cluster(checks), cluster("accounts", &[upstream])],
@@ -194,7 +202,7 @@ fn routes(setup: &EnvoySetup) -> Vec<Json> {
 }
 
 /// Checked for health much more often than the `drain_delay` of the tests.
-fn countersign_cluster(checks: &[SocketAddr]) -> Json {
+fn countersign_cluster(checks: &[&str]) -> Json {
     merged(
         cluster("countersign", checks),
         &json!({
@@ -214,8 +222,8 @@ fn countersign_cluster(checks: &[SocketAddr]) -> Json {
     )
 }
 
-fn cluster(name: &str, addresses: &[SocketAddr]) -> Json {
-    let endpoint = |address: &SocketAddr| json!({"endpoint": {"address": socket_address(*address)}});
+fn cluster(name: &str, addresses: &[&str]) -> Json {
+    let endpoint = |address: &&str| json!({"endpoint": {"address": envoy_address(address)}});
     json!({
         "name": name,
         "load_assignment": {
@@ -225,6 +233,11 @@ fn cluster(name: &str, addresses: &[SocketAddr]) -> Json {
     })
 }
 
-fn socket_address(address: SocketAddr) -> Json {
+/// An address as Countersign's configuration writes it, as Envoy's has it.
+fn envoy_address(address: &str) -> Json {
+    if let Some(path) = address.strip_prefix("unix://") {
+        return json!({"pipe": {"path": path}});
+    }
+    let address: SocketAddr = address.parse().unwrap();
     json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}})
 }

@@ -21,7 +21,7 @@ use super::merged;
 /// A running Countersign.
 pub(crate) struct Server {
     child: Child,
-    checks: SocketAddr,
+    checks: String,
     probes: SocketAddr,
     read: AtomicUsize,
 }
@@ -68,14 +68,14 @@ impl Server {
             child.documents().into_iter().find(|line| line["message"] == "listening")
         })
         .await;
-        let checks: Vec<SocketAddr> = serde_json::from_str(listening["checks"].as_str().unwrap()).unwrap();
+        let mut checks: Vec<String> = serde_json::from_str(listening["checks"].as_str().unwrap()).unwrap();
         let probes = listening["probes"].as_str().unwrap().parse().unwrap();
-        Self { child, checks: checks[0], probes, read: AtomicUsize::new(0) }
+        Self { child, checks: checks.remove(0), probes, read: AtomicUsize::new(0) }
     }
 
-    /// Where it takes checks.
-    pub(crate) const fn checks(&self) -> SocketAddr {
-        self.checks
+    /// Where it takes checks: the first of its addresses, as the configuration writes it.
+    pub(crate) fn checks(&self) -> &str {
+        &self.checks
     }
 
     /// Waits until it says it is ready.
@@ -119,6 +119,11 @@ impl Server {
     /// All records written so far.
     pub(crate) fn records(&self) -> Vec<Record> {
         self.child.documents().into_iter().filter(|line| line.get("decision_id").is_some()).map(Record).collect()
+    }
+
+    /// All records, once there are so many: they are written beside the requests, and so a moment later.
+    pub(crate) async fn records_of(&self, requests: usize) -> Vec<Record> {
+        eventually("all records", async || Some(self.records()).filter(|records| records.len() >= requests)).await
     }
 
     /// The next record that nobody asked for yet.
