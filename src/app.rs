@@ -41,6 +41,7 @@ use crate::lifecycle::watch::Fingerprint;
 use crate::listener::Address;
 use crate::listener::Listener;
 use crate::policy::Bundle;
+use crate::policy::Compatibility;
 use crate::problem::Problem;
 use crate::telemetry;
 use crate::telemetry::Metrics;
@@ -86,15 +87,26 @@ impl Loaded {
         let crate::config::Loaded { settings, mut warnings } = Settings::load(path, environment)?;
         let bundle = Bundle::load(&settings.policy)?;
         warnings.extend_from_slice(bundle.warnings());
-        let entry_point = &settings.policy.entry_point;
-        if !bundle.defines(entry_point) {
-            let message = format!("nothing is defined at `{entry_point}`: every request to it is denied");
-            warnings.push(
-                Problem::warning("policy.path", message).hint("name the rule that decides, as envoy/authz/allow"),
-            );
+        if !bundle.defines(&settings.policy.entry_point) {
+            let problem = nothing_there(&settings);
+            if problem.is_error() {
+                return Err(vec![problem]);
+            }
+            warnings.push(problem);
         }
         Ok(Self { settings, bundle, warnings })
     }
+}
+
+/// An entry point without a rule denies everything. In strict mode such a policy does not come into force; OPA-Envoy
+/// takes it, and so does its mode.
+fn nothing_there(settings: &Settings) -> Problem {
+    let message = format!("nothing is defined at `{}`: every request to it is denied", settings.policy.entry_point);
+    let problem = match settings.compatibility {
+        Compatibility::Strict => Problem::error("policy.path", message),
+        Compatibility::OpaEnvoy => Problem::warning("policy.path", message),
+    };
+    problem.hint("name the rule that decides, as `envoy/authz/allow`")
 }
 
 impl App {

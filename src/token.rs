@@ -1,6 +1,6 @@
 //! The user: a bearer token whose signature and claims are proven against its issuer's keys.
 //!
-//! [`bearer`] finds the token in the request, a [`Verifier`] proves it against an immutable snapshot of every issuer's
+//! [`bearer()`] finds the token in the request, a [`Verifier`] proves it against an immutable snapshot of every issuer's
 //! keys ([`KeySets`]), and [`refresh`] keeps that snapshot fresh in the background. Verifying does no I/O: a token whose
 //! key is not in the snapshot is answered with [`Refusal::NeedsKeys`], and the edge waits for a refresh instead.
 //!

@@ -34,12 +34,14 @@ impl OtherServices {
         health_of.not_serving().await;
         let mut routes = Routes::new(health);
         if reflection {
-            let service = tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(proto_json::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                .with_service_name(SERVICE)
-                .build_v1()?;
-            routes = routes.add_service(service);
+            let builder = || {
+                tonic_reflection::server::Builder::configure()
+                    .register_encoded_file_descriptor_set(proto_json::FILE_DESCRIPTOR_SET)
+                    .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                    .with_service_name(SERVICE)
+            };
+            // Most tools in use still ask by the older name of the same protocol.
+            routes = routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?);
         }
         Ok((health_of, Self(routes.prepare())))
     }

@@ -33,13 +33,13 @@ fn credential(value: &str) -> Result<&str, Denial> {
         return Err(Denial::new(Reason::TokenScheme, "the authorization scheme is not Bearer"));
     };
     let token = rest.trim_start_matches(' ');
-    if token.len() == rest.len() || !is_token68(token) {
+    if !is_token68(token) {
         return Err(Denial::new(Reason::TokenMalformed, "what follows the scheme is no token68"));
     }
     Ok(token)
 }
 
-/// What follows the scheme, where the scheme is Bearer.
+/// What follows the scheme, where the scheme is Bearer: nothing, or the space or tab that ends it and more.
 fn after_scheme(credential: &str) -> Option<&str> {
     let end = credential.find([' ', '\t']).unwrap_or(credential.len());
     let (scheme, rest) = credential.split_at_checked(end)?;

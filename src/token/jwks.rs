@@ -1,7 +1,6 @@
 //! An issuer's JWKS (RFC 7517 §5) as a set of verification keys.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use serde_json::Map;
 use serde_json::Value as Json;
@@ -153,21 +152,13 @@ impl KeySet {
     }
 
     fn add_named(&mut self, id: &str, key: Option<VerificationKey>) {
-        match self.named.entry(id.to_owned()) {
-            Entry::Vacant(place) => {
-                place.insert(key.map_or(Named::Unusable, Named::Usable));
-            }
-            Entry::Occupied(mut place) => {
-                let Some(key) = key else { return };
-                let both = match place.get() {
-                    Named::Unusable => Named::Usable(key),
-                    Named::Usable(_) | Named::Ambiguous => Named::Ambiguous,
-                };
-                if both == Named::Ambiguous {
-                    self.warnings.push(format!("several keys have the `kid` `{}`: none of them is used", shown(id)));
-                }
-                place.insert(both);
-            }
+        let place = self.named.entry(id.to_owned()).or_insert(Named::Unusable);
+        let Some(key) = key else { return };
+        if *place == Named::Unusable {
+            *place = Named::Usable(key);
+        } else {
+            *place = Named::Ambiguous;
+            self.warnings.push(format!("several keys have the `kid` `{}`: none of them is used", shown(id)));
         }
     }
 }

@@ -51,9 +51,8 @@ pub(super) struct Header {
 }
 
 impl<'t> Compact<'t> {
-    /// Splits a token, looking at no more than its size and its dots.
+    /// Splits a token that [`check_size`] has let pass, looking at no more than its dots.
     pub(super) fn split(token: &'t str) -> Result<Self, Denial> {
-        check_size(token)?;
         let (signing_input, signature) = token.rsplit_once('.').ok_or_else(not_three_parts)?;
         let (header, payload) = signing_input.split_once('.').ok_or_else(not_three_parts)?;
         if payload.contains('.') {
@@ -160,4 +159,24 @@ fn key_id(members: &Map<String, Json>) -> Result<Option<String>, Denial> {
 /// Whether a `kid` may be looked up and logged: short, and without control characters.
 pub(super) fn is_key_id(id: &str) -> bool {
     id.len() <= MAX_KEY_ID_BYTES && !id.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d16_a_media_type_has_one_spelling() {
+        for (written, canonical) in [
+            ("at+jwt", "at+jwt"),
+            ("AT+JWT", "at+jwt"),
+            ("application/at+jwt", "at+jwt"),
+            ("APPLICATION/AT+JWT", "at+jwt"),
+            ("application/at+jwt/x", "application/at+jwt/x"),
+            ("text/at+jwt", "text/at+jwt"),
+            ("application/", ""),
+        ] {
+            assert_eq!(canonical_type(written), canonical, "{written}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! D23 and I3: what a key set may bring.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value as Json;
 use serde_json::json;
 
@@ -19,6 +21,10 @@ fn rsa(n: &[u8], e: &[u8]) -> Json {
     json!({"kty": "RSA", "alg": "RS256", "kid": "bad", "n": encode(n), "e": encode(e)})
 }
 
+fn decode(text: &Json) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text.as_str().unwrap()).unwrap()
+}
+
 /// An odd number of so many bits.
 fn modulus(bits: usize) -> Vec<u8> {
     let mut bytes = vec![0xa5; bits.div_ceil(8)];
@@ -31,30 +37,32 @@ fn d23_weak_and_costly_rsa_keys_are_refused_and_the_others_kept() {
     let good = SigningKey::es256("good");
     let real_1024 = vectors().find(|vector| vector.id == "wp-jwk-8").unwrap().keys[0].clone();
     let three = [1, 0, 1];
-    for bad in [
-        changed(real_1024, json!({"kid": "bad"})),
-        rsa(&modulus(1024), &three),
-        rsa(&modulus(2047), &three),
-        rsa(&modulus(8193), &three),
-        rsa(&modulus(16_384), &three),
-        rsa(&[&[0], &modulus(2048)[..]].concat(), &three),
-        rsa(&[], &three),
-        rsa(&modulus(2048), &[1]),
-        rsa(&modulus(2048), &[3]),
-        rsa(&modulus(2048), &[1, 0, 0]),
-        rsa(&modulus(2048), &[]),
-        rsa(&modulus(2048), &[0]),
-        rsa(&modulus(2048), &[1, 0, 0, 0, 1]),
-        rsa(&modulus(2048), &[0xff; 256]),
-        changed(rsa(&modulus(2048), &three), json!({"n": null})),
-        changed(rsa(&modulus(2048), &three), json!({"n": 1})),
-        changed(rsa(&modulus(2048), &three), json!({"e": "AQAB="})),
-        changed(rsa(&modulus(2048), &three), json!({"alg": "ES256"})),
-        changed(rsa(&modulus(2048), &three), json!({"alg": "RSA-OAEP"})),
-        changed(rsa(&modulus(2048), &three), json!({"alg": 5})),
+    for (bad, why) in [
+        (changed(real_1024, json!({"kid": "bad"})), "modulus of fewer"),
+        (rsa(&modulus(1024), &three), "modulus of fewer"),
+        (rsa(&modulus(2047), &three), "modulus of fewer"),
+        (rsa(&modulus(8193), &three), "modulus of fewer"),
+        (rsa(&modulus(16_384), &three), "modulus of fewer"),
+        (rsa(&[], &three), "modulus of fewer"),
+        (rsa(&[&[0], &modulus(2048)[..]].concat(), &three), "malformed"),
+        (rsa(&modulus(2048), &[]), "exponent"),
+        (rsa(&modulus(2048), &[0]), "exponent"),
+        (rsa(&modulus(2048), &[1]), "exponent"),
+        (rsa(&modulus(2048), &[3]), "exponent"),
+        (rsa(&modulus(2048), &[1, 0, 0]), "exponent"),
+        (rsa(&modulus(2048), &[1, 0, 2]), "exponent"),
+        (rsa(&modulus(2048), &[1, 0, 0, 0, 1]), "exponent"),
+        (rsa(&modulus(2048), &[0xff; 256]), "exponent"),
+        (changed(rsa(&modulus(2048), &three), json!({"n": null})), "malformed"),
+        (changed(rsa(&modulus(2048), &three), json!({"n": 1})), "malformed"),
+        (changed(rsa(&modulus(2048), &three), json!({"e": "AQAB="})), "malformed"),
+        (changed(rsa(&modulus(2048), &three), json!({"alg": "ES256"})), "`alg`"),
+        (changed(rsa(&modulus(2048), &three), json!({"alg": "RSA-OAEP"})), "`alg`"),
+        (changed(rsa(&modulus(2048), &three), json!({"alg": 5})), "`alg`"),
     ] {
         let set = key_set(&[&bad, &good.jwk]);
         assert_eq!((set.usable(), set.warnings().len()), (1, 1), "{bad}");
+        assert!(set.warnings()[0].contains(why), "{:?}", set.warnings());
         assert!(World::with_keys(&[&bad, &good.jwk]).verify(&good.token(json!({}))).is_ok());
     }
     for fine in [rsa(&modulus(2048), &three), rsa(&modulus(8192), &three), rsa(&modulus(3000), &[0xff; 4])] {
@@ -67,7 +75,13 @@ fn i3_symmetric_private_and_unknown_keys_are_dropped_with_a_warning() {
     let key = SigningKey::es256("k1");
     let rsa = SigningKey::rsa("k2", jsonwebtoken::Algorithm::RS256);
     let ed = SigningKey::ed25519("k3");
+    // The same bytes cut at another place, and the same key in another encoding (RFC 8410 §4).
+    let point = [decode(&key.jwk["x"]), decode(&key.jwk["y"])].concat();
+    let shifted = json!({"x": encode(&point[..31]), "y": encode(&point[31..])});
+    let spki = [b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00", &decode(&ed.jwk["x"])[..]].concat();
     for bad in [
+        changed(key.jwk.clone(), shifted),
+        changed(ed.jwk.clone(), json!({"x": encode(&spki)})),
         json!({"kty": "oct", "kid": "k1", "k": "c2VjcmV0", "alg": "HS256"}),
         json!({"kty": "oct", "kid": "k1"}),
         changed(key.jwk.clone(), json!({"d": "c2VjcmV0"})),
