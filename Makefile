@@ -70,7 +70,7 @@ doc: ## The API's documentation, private items too, with warnings as errors, and
 # The advisories' database is a git repository, which not every machine reaches: `cargo deny check advisories` by hand.
 .PHONY: deny
 deny: $(CARGO_DENY) ## Licences, bans, duplicates and sources of all dependencies
-	$(CARGO_DENY) --locked check bans licenses sources
+	$(CARGO_DENY) --locked check --deny warnings bans licenses sources
 
 .PHONY: gen
 gen: ## Make the checked-in files that are generated

@@ -18,7 +18,7 @@ use source::Source;
 const FOLDERS: [&str; 5] = ["src", "tests", "benches", "examples", "fuzz/fuzz_targets"];
 
 /// Crates that would spread if they could, and the module that each stays in.
-const CRATE_HOMES: [(&str, &str); 14] = [
+const CRATE_HOMES: [(&str, &str); 16] = [
     ("axum", "admin"),
     ("clap", "cli"),
     ("envoy_types", "ext_authz"),
@@ -30,8 +30,10 @@ const CRATE_HOMES: [(&str, &str); 14] = [
     ("prost_types", "ext_authz"),
     ("regorus", "policy"),
     ("reqwest", "token"),
-    ("saphyr", "config::yaml"),
+    ("saphyr_parser", "config::yaml"),
+    ("tonic_health", "ext_authz"),
     ("tonic_prost", "ext_authz"),
+    ("tonic_reflection", "ext_authz"),
     ("x509_parser", "identity"),
 ];
 
@@ -287,8 +289,10 @@ fn keeps_quiet_about_what_is_allowed() {
 }
 
 #[test]
-fn a_file_declared_for_tests_is_a_test() {
-    let fixtures = ("src/token/fixtures.rs", "fn f() { panic!() }");
-    assert_eq!(found_in(&[("src/token.rs", "#[cfg(test)]\nmod fixtures;"), fixtures]), "");
-    assert!(found_in(&[("src/token.rs", "mod fixtures;"), fixtures]).starts_with("src/token/fixtures.rs:1: `panic!`"));
+fn a_file_declared_for_tests_is_a_test_with_all_below() {
+    let below = [("src/token/keys.rs", "fn f() { panic!() }"), ("src/token/keys/rsa.rs", "fn f() { todo!() }")];
+    assert_eq!(found_in(&[&[("src/token.rs", "#[cfg(test)]\nmod keys;")], below.as_slice()].concat()), "");
+    let found = found_in(&[&[("src/token.rs", "mod keys;")], below.as_slice()].concat());
+    assert!(found.starts_with("src/token/keys.rs:1: `panic!`"), "{found}");
+    assert!(found.contains("src/token/keys/rsa.rs:1: `todo!`"), "{found}");
 }

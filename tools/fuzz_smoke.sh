@@ -12,11 +12,14 @@ seconds=${2:-10}
 "$cargo_fuzz" fuzz build --sanitizer none
 
 for target in $("$cargo_fuzz" fuzz list); do
-  printf '\n%s: %s s\n' "$target" "$seconds"
-  corpus=fuzz/corpus/$target
-  mkdir -p "$corpus"
-  seeds=()
-  [ -d "fuzz/seeds/$target" ] && seeds=("fuzz/seeds/$target")
-  "$cargo_fuzz" fuzz run --sanitizer none "$target" "$corpus" "${seeds[@]}" -- \
-    -max_total_time="$seconds" -timeout=5 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0
+  corpus=(fuzz/corpus/"$target")
+  mkdir -p "${corpus[0]}"
+  [ ! -d "fuzz/seeds/$target" ] || corpus+=("fuzz/seeds/$target")
+  if output=$("$cargo_fuzz" fuzz run --sanitizer none "$target" "${corpus[@]}" -- \
+    -max_total_time="$seconds" -timeout=5 -rss_limit_mb=2048 2>&1); then
+    printf '%-18s %s\n' "$target" "$(grep '^Done' <<< "$output")"
+  else
+    printf '%s failed:\n%s\n' "$target" "$output" >&2
+    exit 1
+  fi
 done

@@ -123,13 +123,20 @@ def mounted_configurations(check: Check, maps: dict[str, dict], pod: dict) -> li
     found = []
     for container in pod["containers"]:
         for mount in container.get("volumeMounts", []):
-            folder = root / mount["mountPath"].lstrip("/")
-            folder.mkdir(parents=True)
-            for name, text in maps.get(sources[mount["name"]], {}).items():
-                (folder / name).write_text(text)
+            mount_map(root / mount["mountPath"].lstrip("/"), maps.get(sources[mount["name"]], {}))
         files = [root / argument.lstrip("/") for argument in container.get("args", []) if argument.startswith("/")]
         found += [file for file in files if file.is_file()]
     return found
+
+
+def mount_map(folder: Path, data: dict[str, str]) -> None:
+    """As the kubelet mounts a ConfigMap: links through `..data`, which an update swaps as a whole."""
+    version = folder / "..version"
+    version.mkdir(parents=True)
+    (folder / "..data").symlink_to(version.name)
+    for name, text in data.items():
+        (version / name).write_text(text)
+        (folder / name).symlink_to(f"..data/{name}")
 
 
 def check_proxies(check: Check, settings: list[dict]) -> None:

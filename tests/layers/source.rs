@@ -53,18 +53,16 @@ impl Source {
     }
 }
 
-/// Marks the files that are modules of tests only, as `#[cfg(test)] mod fixtures;` makes them.
+/// Marks the files that are modules of tests only, as `#[cfg(test)] mod fixtures;` makes them, and all that is below.
 pub(crate) fn mark_test_files(sources: &mut [Source]) {
     let declared = sources.iter().flat_map(Source::test_modules);
-    let modules: Vec<String> = declared.map(|module| format!("src/{}", module.join("/"))).collect();
-    // The module's own file, and those of the modules that it declares.
-    let is_test = |path: &str| {
-        modules
-            .iter()
-            .any(|module| path.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/')))
+    let declared: Vec<String> = declared.map(|module| format!("src/{}", module.join("/"))).collect();
+    let is_below = |path: &str, module: &String| {
+        path.strip_prefix(module.as_str()).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
     };
-    let test_lines = sources.iter_mut().filter(|source| is_test(&source.path)).flat_map(|source| &mut source.lines);
-    test_lines.for_each(|line| line.test = true);
+    for source in sources.iter_mut().filter(|source| declared.iter().any(|module| is_below(&source.path, module))) {
+        source.lines.iter_mut().for_each(|line| line.test = true);
+    }
 }
 
 /// Every `.rs` file below `root/folder`, in order; none where there is no such folder.
