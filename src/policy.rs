@@ -19,6 +19,7 @@ mod result;
 pub mod suite;
 mod unstable;
 mod value;
+mod yaml;
 
 #[cfg(test)]
 mod parity;
@@ -106,6 +107,10 @@ pub struct Query<'a, D: ?Sized = Facts<'a>> {
     /// What may leave.
     pub output: &'a OutputRules,
 }
+
+/// The stack that a thread needs to evaluate policies. The interpreter follows rules that depend on each other on the
+/// stack, at up to 20 KiB a rule in a debug build: this is room for a chain of hundreds.
+pub const STACK_BYTES: usize = 16 * 1024 * 1024;
 
 /// The most characters of detail that go to the log: enough for a place and a sentence.
 const MAX_DETAIL_CHARS: usize = 256;

@@ -76,7 +76,17 @@ pub(super) fn check(modules: &[Outline]) -> Vec<Problem> {
         }
     }
     problems.extend(functions.recursive(modules));
+    problems.extend(too_deep(modules));
     problems
+}
+
+/// Rules whose expressions the engine could not follow without the risk of running out of stack.
+fn too_deep(modules: &[Outline]) -> impl Iterator<Item = Problem> {
+    let rules = modules.iter().flat_map(|module| module.rules.iter().map(move |rule| (module, rule)));
+    rules.filter(|(_, rule)| rule.too_deep).map(|(module, rule)| {
+        let message = format!("`data.{}` nests its expressions too deep", rule.path.join("."));
+        Problem::error("", message).in_file(&module.file).at_line(line(rule.lines.0))
+    })
 }
 
 pub(super) fn line(line: u32) -> usize {

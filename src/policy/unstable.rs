@@ -54,6 +54,8 @@ pub(super) struct RuleOutline {
     pub(super) lines: (u32, u32),
     /// The functions it calls.
     pub(super) calls: Vec<Call>,
+    /// Whether its expressions nest deeper than the engine should follow.
+    pub(super) too_deep: bool,
 }
 
 /// One call of a function.
@@ -89,7 +91,9 @@ fn rule_outline(rule: &Rule, package: &[String], lines: &mut BTreeSet<u32>) -> R
     let (reference, parameters, default) = match rule {
         Rule::Spec { head, bodies, .. } => {
             walk.head(head);
-            bodies.iter().for_each(|body| walk.body(body));
+            for body in bodies {
+                walk.body(body);
+            }
             let parameters = match head {
                 RuleHead::Func { args, .. } => Some(args.len()),
                 RuleHead::Compr { .. } | RuleHead::Set { .. } => None,
@@ -111,6 +115,7 @@ fn rule_outline(rule: &Rule, package: &[String], lines: &mut BTreeSet<u32>) -> R
         default,
         lines: line_range(rule.span()),
         calls: walk.calls,
+        too_deep: walk.too_deep,
     }
 }
 
@@ -176,3 +181,6 @@ impl Builtin {
 pub(super) fn builtin_arity(name: &str) -> Option<usize> {
     BUILTINS.get(name).map(|(_, arity)| usize::from(*arity))
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,9 +48,8 @@ impl Ambient {
     /// `rand.intn(name, n)`: a number from 0 to n - 1, the same for the same name and n within a decision.
     pub(super) fn intn(&self, name: &str, n: i64) -> Value {
         let n = n.unsigned_abs();
-        let [a, b, c, d, e, f, g, h, ..] = self.draw("rand.intn", &[name.as_bytes(), &n.to_be_bytes()]);
-        let drawn = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-        Value::from(drawn.checked_rem(n).unwrap_or(0))
+        let drawn = u128::from_be_bytes(self.draw("rand.intn", &[name.as_bytes(), &n.to_be_bytes()]));
+        Value::from(drawn.checked_rem(u128::from(n)).unwrap_or(0))
     }
 
     /// `uuid.rfc4122(name)`: version 4, the same for the same name within a decision.

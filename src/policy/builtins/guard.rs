@@ -43,6 +43,8 @@ const LIMITED: &[(&str, Limit)] = &[
     ("to_number", limits::json_text),
     ("units.parse", limits::json_text),
     ("units.parse_bytes", limits::json_text),
+    ("yaml.is_valid", limits::yaml_text),
+    ("yaml.unmarshal", limits::yaml_text),
 ];
 
 /// Builtins that are ours.

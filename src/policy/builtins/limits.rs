@@ -4,6 +4,7 @@
 use regorus::Value;
 
 use crate::policy::number;
+use crate::policy::yaml;
 
 /// Looks at the arguments of a call. Arguments of a wrong type are the function's own affair.
 ///
@@ -24,6 +25,8 @@ const MAX_TEXT_BYTES: usize = 16 * 1024 * 1024;
 const MAX_WIDTH: u32 = 1024;
 /// The longest indent and prefix of JSON: they stand on every line.
 const MAX_INDENT_BYTES: usize = 64;
+/// The longest YAML that is read.
+const MAX_YAML_BYTES: usize = 64 * 1024;
 /// The longest pattern.
 const MAX_PATTERN_BYTES: usize = 8 * 1024;
 /// The largest product of pattern and text. Matching is linear in it, at about a nanosecond each at worst.
@@ -147,6 +150,12 @@ pub(super) fn json_text(arguments: &[Value]) -> Result<(), &'static str> {
     ensure(text(arguments.first()).is_none_or(number::all_bounded), NUMBER)
 }
 
+/// The parser takes time with the square of some texts.
+pub(super) fn yaml_text(arguments: &[Value]) -> Result<(), &'static str> {
+    let fits = |text: &str| text.len() <= MAX_YAML_BYTES && yaml::is_shallow(text);
+    ensure(text(arguments.first()).is_none_or(fits), "meets YAML of more than 64 KiB or 128 levels")
+}
+
 /// Paths into a document, whose steps the engine reads as numbers where they meet an array.
 pub(super) fn json_paths(arguments: &[Value]) -> Result<(), &'static str> {
     let fits = match arguments.get(1) {
@@ -186,3 +195,6 @@ fn pattern(pattern: Option<&str>, text: Option<&str>) -> Result<(), &'static str
     let (pattern, text) = (pattern.map_or(0, str::len), text.map_or(0, str::len));
     ensure(pattern <= MAX_PATTERN_BYTES && pattern.saturating_mul(text) <= MAX_PATTERN_WORK, TOO_MUCH)
 }
+
+#[cfg(test)]
+mod tests;

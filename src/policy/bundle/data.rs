@@ -11,6 +11,7 @@ use crate::policy::number;
 use crate::policy::unstable::Outline;
 use crate::policy::value::Names;
 use crate::policy::value::to_value;
+use crate::policy::yaml;
 use crate::problem::Problem;
 
 /// The most entries beside a package's own that go unmentioned: copying so many costs about a microsecond.
@@ -41,6 +42,7 @@ fn parse(file: &Loaded) -> Result<Option<Value>, Problem> {
         Kind::Json if !number::all_bounded(&file.text) => {
             return Err(Problem::error("", format!("has a number of more than {} digits", number::MAX_DIGITS)));
         }
+        Kind::Yaml if !yaml::is_shallow(&file.text) => return Err(Problem::error("", "is nested too deep")),
         Kind::Json => Value::from_json_str(&file.text),
         Kind::Yaml => Value::from_yaml_str(&file.text),
     };
@@ -54,9 +56,10 @@ fn parse(file: &Loaded) -> Result<Option<Value>, Problem> {
     value.map(Some).map_err(|error| Problem::error("", error.to_string()))
 }
 
-/// Both parsers end their message with the place.
+/// Both parsers say the place in words.
 fn unreadable(message: &str) -> Problem {
-    let place = message.rsplit_once(" at line ").and_then(|(text, place)| {
+    let message = message.trim_start_matches("Failed to parse YAML: ");
+    let place = message.split_once(" at line ").and_then(|(text, place)| {
         let line = place.split(' ').next()?.parse().ok()?;
         Some(Problem::error("", text).at_line(line))
     });

@@ -36,6 +36,17 @@ pub(super) struct Loaded {
     pub(super) text: String,
 }
 
+#[cfg(test)]
+impl Loaded {
+    /// A file that lies nowhere.
+    pub(super) fn of(path: &str, text: &str) -> Self {
+        let kind = Kind::of(Path::new(path)).unwrap();
+        let (root, _) = path.rsplit_once('/').unwrap_or_default();
+        let root = root.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Self { name: path.to_owned(), relative: path.to_owned(), kind, root, text: text.to_owned() }
+    }
+}
+
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {

@@ -68,6 +68,12 @@ impl EntryPoint {
         names.collect()
     }
 
+    /// Whether one of the two paths leads to the other.
+    pub(super) fn meets(&self, path: &[String]) -> bool {
+        let mut pairs = self.segments.iter().zip(path);
+        pairs.all(|(segment, name)| matches!(segment, Segment::Name(own) if own == name))
+    }
+
     /// What stands at the path in a document.
     pub(in crate::policy) fn descend(&self, document: &Value) -> Value {
         self.segments.iter().fold(document.clone(), |at, segment| at[&segment.value()].clone())

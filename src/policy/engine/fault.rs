@@ -134,12 +134,11 @@ fn reason(error: &Error, message: &str) -> Reason {
     let begins = |list: &[&str]| list.iter().any(|beginning| message.starts_with(beginning));
     match error.downcast_ref::<LimitError>() {
         Some(LimitError::TimeLimitExceeded { .. }) => Reason::PolicyTimeLimit,
-        Some(LimitError::RegexSizeLimitExceeded { .. }) => Reason::PolicyBuiltinError,
         Some(LimitError::MemoryLimitExceeded { .. }) => Reason::PolicyError,
-        None if message.starts_with(TIME_LIMIT) => Reason::PolicyTimeLimit,
-        None if begins(CONFLICTS) => Reason::PolicyConflict,
-        None if begins(UNEVALUABLE) => Reason::PolicyError,
-        None => Reason::PolicyBuiltinError,
+        _ if message.starts_with(TIME_LIMIT) => Reason::PolicyTimeLimit,
+        _ if begins(CONFLICTS) => Reason::PolicyConflict,
+        _ if begins(UNEVALUABLE) => Reason::PolicyError,
+        _ => Reason::PolicyBuiltinError,
     }
 }
 
@@ -163,3 +162,6 @@ fn builtin_sentence(message: &str) -> Option<&str> {
     let sentence = message.split(" Got ").next()?;
     is_name.then_some(sentence)
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,16 +70,14 @@ impl Rules {
 
     /// Whether a rule's value has a part at the entry point, or the entry point is a document that rules are part of.
     pub(in crate::policy) fn define(&self, entry: &EntryPoint) -> bool {
-        let names = entry.names();
-        let is_above = |path: &[String]| path.iter().zip(&names).all(|(a, b)| a == b);
-        self.by_path.keys().any(|path| is_above(path))
+        self.by_path.keys().any(|path| entry.meets(path))
     }
 
     /// File and line of the rule that answers at the entry point; empty for a package.
     pub(super) fn place(&self, entry: &EntryPoint) -> &str {
         let names = entry.names();
-        let prefixes = (1..=names.len()).filter_map(|end| names.get(..end));
-        prefixes.filter_map(|prefix| self.shape(prefix)).next().map_or("", |shape| &shape.place)
+        let mut prefixes = (1..=names.len()).filter_map(|end| names.get(..end));
+        prefixes.find_map(|prefix| self.shape(prefix)).map_or("", |shape| &shape.place)
     }
 
     pub(super) fn definitions(&self) -> impl Iterator<Item = &Definition> {

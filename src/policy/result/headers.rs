@@ -63,7 +63,9 @@ pub(super) fn fields(
     let mut headers = Vec::new();
     for object in objects {
         for (name, value) in fields::pairs(field, Some(object))? {
-            check_settable(field, name, direction, rules)?;
+            if rules.compatibility == Compatibility::Strict {
+                check_settable(field, name, value, direction, rules)?;
+            }
             headers.push(HeaderField::new(name, value).map_err(|fault| named(field, name, fault))?);
         }
     }
@@ -116,9 +118,16 @@ const fn is_query_byte(byte: u8) -> bool {
         )
 }
 
-fn check_settable(field: &str, name: &str, direction: Direction, rules: &OutputRules) -> Result<(), Unfit> {
-    if rules.compatibility == Compatibility::OpaEnvoy {
-        return Ok(());
+fn check_settable(
+    field: &str,
+    name: &str,
+    value: &str,
+    direction: Direction,
+    rules: &OutputRules,
+) -> Result<(), Unfit> {
+    if !value.is_ascii() {
+        // RFC 9110 §5.5 leaves such bytes to each reader's guess.
+        return Err(named(field, name, "has a value beyond ASCII; see `urlquery.encode`"));
     }
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(named(field, name, "is not written in lower case"));

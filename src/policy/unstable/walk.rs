@@ -14,11 +14,17 @@ use regorus::unstable::RuleHead;
 
 use super::Call;
 
+/// The deepest nesting of expressions. The engine follows them on the stack, at several kilobytes a level.
+const MAX_DEPTH: usize = 100;
+
 /// What has been seen.
 #[derive(Default)]
 pub(super) struct Walk {
     pub(super) calls: Vec<Call>,
     pub(super) lines: BTreeSet<u32>,
+    /// Whether expressions nest deeper than [`MAX_DEPTH`]; what is below has not been seen.
+    pub(super) too_deep: bool,
+    depth: usize,
 }
 
 impl Walk {
@@ -30,7 +36,7 @@ impl Walk {
             }
             RuleHead::Set { refr, key, .. } => {
                 self.keys(refr);
-                key.iter().for_each(|key| self.expression(key));
+                self.all(key);
             }
             RuleHead::Func { assign, .. } => self.assignment(assign.as_ref()),
         }
@@ -42,7 +48,7 @@ impl Walk {
     }
 
     fn assignment(&mut self, assignment: Option<&RuleAssign>) {
-        assignment.iter().for_each(|assignment| self.expression(&assignment.value));
+        self.all(assignment.map(|assignment| &assignment.value));
     }
 
     /// The keys of a rule's name: the name itself is no expression.
@@ -61,7 +67,18 @@ impl Walk {
     }
 
     fn query(&mut self, query: &Query) {
-        query.stmts.iter().for_each(|statement| self.statement(statement));
+        self.deeper(|walk| query.stmts.iter().for_each(|statement| walk.statement(statement)));
+    }
+
+    /// One level down, where there is one.
+    fn deeper(&mut self, look: impl FnOnce(&mut Self)) {
+        if self.depth >= MAX_DEPTH {
+            self.too_deep = true;
+            return;
+        }
+        self.depth = self.depth.saturating_add(1);
+        look(self);
+        self.depth = self.depth.saturating_sub(1);
     }
 
     fn statement(&mut self, statement: &LiteralStmt) {
@@ -83,23 +100,15 @@ impl Walk {
         expressions.into_iter().for_each(|expression| self.expression(expression));
     }
 
-    /// References are followed in a loop: the parser does not bound how long they are.
     pub(super) fn expression(&mut self, expression: &Expr) {
-        let mut next = Some(expression);
-        while let Some(expression) = next {
-            self.lines.insert(expression.span().line);
-            next = self.step(expression);
-        }
+        self.lines.insert(expression.span().line);
+        self.deeper(|walk| walk.parts(expression));
     }
 
-    /// Looks at an expression and its parts, but for the reference it begins with, which it gives back.
-    fn step<'e>(&mut self, expression: &'e Expr) -> Option<&'e Expr> {
+    fn parts(&mut self, expression: &Expr) {
         match expression {
-            Expr::RefDot { refr, .. } => return Some(refr),
-            Expr::RefBrack { refr, index, .. } => {
-                self.expression(index);
-                return Some(refr);
-            }
+            Expr::RefDot { refr, .. } => self.expression(refr),
+            Expr::RefBrack { refr, index, .. } => self.all([refr, index]),
             Expr::Call { fcn, params, span, .. } => {
                 let (name, _) = constant_path(fcn);
                 self.calls.push(Call { name, arguments: params.len(), line: span.line });
@@ -128,7 +137,6 @@ impl Walk {
             | Expr::Null { .. }
             | Expr::Var { .. } => {}
         }
-        None
     }
 }
 

@@ -79,18 +79,18 @@ impl SerializeTupleStruct for Items<'_> {
 /// A map. A name that stands twice has its last value, as in OPA.
 pub(super) struct Entries<'n> {
     builder: Builder<'n>,
-    entries: Vec<(Value, Value)>,
+    pairs: Vec<(Value, Value)>,
     key: Value,
 }
 
 impl<'n> Entries<'n> {
     pub(super) fn new(builder: Builder<'n>, length: Option<usize>) -> Self {
-        Self { builder, entries: Vec::with_capacity(room(length)), key: Value::Undefined }
+        Self { builder, pairs: Vec::with_capacity(room(length)), key: Value::Undefined }
     }
 
     fn push<T: Serialize + ?Sized>(&mut self, key: Value, value: &T) -> Result<(), ValueError> {
         let value = value.serialize(self.builder.part())?;
-        self.entries.push((key, value));
+        self.pairs.push((key, value));
         Ok(())
     }
 }
@@ -114,7 +114,7 @@ impl SerializeMap for Entries<'_> {
     }
 
     fn end(self) -> Result<Value, ValueError> {
-        Ok(object(self.entries))
+        Ok(object(self.pairs))
     }
 }
 
@@ -146,9 +146,9 @@ impl SerializeStruct for Record<'_> {
 
     fn end(mut self) -> Result<Value, ValueError> {
         if !self.is_number {
-            return Ok(object(self.entries.entries));
+            return Ok(object(self.entries.pairs));
         }
-        match self.entries.entries.pop() {
+        match self.entries.pairs.pop() {
             Some((_, Value::String(text))) => number::parse(&text).ok_or(ValueError::Number),
             _ => Err(ValueError::Number),
         }
