@@ -40,6 +40,7 @@ use crate::lifecycle::Readiness;
 use crate::lifecycle::watch::Fingerprint;
 use crate::listener::Address;
 use crate::listener::Listener;
+use crate::policy;
 use crate::policy::Bundle;
 use crate::policy::Compatibility;
 use crate::problem::Problem;
@@ -143,6 +144,8 @@ impl App {
         let runtime = Builder::new_multi_thread()
             .worker_threads(CONTROL_THREADS)
             .thread_name("control")
+            // Policies are built on its blocking threads.
+            .thread_stack_size(policy::STACK_BYTES)
             .enable_all()
             .build()
             .context("the control runtime")?;

@@ -4,12 +4,15 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 
 use clap::Parser;
 use clap::Subcommand;
 
 use crate::app::Environment;
+use crate::policy::STACK_BYTES;
 use crate::problem::Problem;
+use crate::telemetry;
 
 mod check;
 mod eval;
@@ -65,13 +68,28 @@ const WRONG: u8 = 2;
 
 /// Runs the program with the process's own arguments.
 pub fn run() -> ExitCode {
-    let code = match Arguments::parse().command {
-        Command::Serve(arguments) => serve::run(&arguments),
-        Command::Eval(arguments) => eval::run(&arguments),
-        Command::Check(arguments) => check::run(&arguments),
-        Command::Test(arguments) => test::run(&arguments),
+    telemetry::log::hide_panic_messages();
+    let command = Arguments::parse().command;
+    // On a thread of its own, since policies are evaluated here too and the main thread's stack is not ours to size.
+    let running = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || dispatch(&command));
+    let code = match running.map(thread::JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        Ok(Err(_panicked)) => FAILED,
+        Err(error) => {
+            complain(format_args!("error: no thread: {error}"));
+            FAILED
+        }
     };
     ExitCode::from(code)
+}
+
+fn dispatch(command: &Command) -> u8 {
+    match command {
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Eval(arguments) => eval::run(arguments),
+        Command::Check(arguments) => check::run(arguments),
+        Command::Test(arguments) => test::run(arguments),
+    }
 }
 
 /// Writes to stdout. A reader that went away (`| head`) is no error worth a message.

@@ -78,9 +78,9 @@ struct Publication {
 }
 
 impl Refreshing {
-    fn start(keys: Arc<KeySets>) -> Self {
+    fn start(keys: Arc<KeySets>, metrics: &Arc<Metrics>) -> Self {
         let (sender, publications) = mpsc::channel(PUBLICATIONS);
-        let (handle, work) = keep_fresh(keys, move |keys| {
+        let (handle, work) = keep_fresh(keys, Arc::clone(metrics), move |keys| {
             let sender = sender.clone();
             async move {
                 let (in_force, published) = oneshot::channel();
@@ -103,7 +103,7 @@ impl Publisher {
         let (bundle, instances) = build(bundle, ports.workers.len()).await?;
         let rules = Arc::new(settings.rules());
         let keys = Arc::new(KeySets::empty(Arc::clone(&rules.token)));
-        let refreshing = Refreshing::start(Arc::clone(&keys));
+        let refreshing = Refreshing::start(Arc::clone(&keys), &ports.metrics);
         let policy = bundle.revision().into();
         let mut publisher = Self { ports, number: 0, settings: Arc::new(settings), policy, rules, keys, refreshing };
         publisher.put_policy_in_force(instances).await;
@@ -179,7 +179,7 @@ impl Publisher {
         self.rules = Arc::new(rules);
         if issuers_changed {
             self.keys = keys_for(&self.rules.token, &self.keys).await;
-            self.refreshing = Refreshing::start(Arc::clone(&self.keys));
+            self.refreshing = Refreshing::start(Arc::clone(&self.keys), &self.ports.metrics);
         }
         self.put_policy_in_force(instances).await;
         Ok(())

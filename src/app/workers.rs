@@ -22,6 +22,7 @@ use crate::listener;
 use crate::listener::Limits;
 use crate::listener::Socket;
 use crate::listener::serve_connection;
+use crate::policy::STACK_BYTES;
 use crate::telemetry::Metrics;
 
 /// Sockets on their way to one worker: a few, since each worker takes them at once.
@@ -66,7 +67,8 @@ impl WorkerThread {
         let (sockets, incoming) = mpsc::channel(SOCKET_QUEUE);
         let (handovers, revisions) = mpsc::channel(HANDOVER_QUEUE);
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let thread = thread::Builder::new().name(format!("worker-{index}")).stack_size(STACK_BYTES);
+        let thread = thread.spawn(move || {
             let worker = Worker::new(recorder);
             let service = Rc::new(Service::new(Rc::clone(&worker), others, max_message_bytes));
             let serving = Serving { worker, service, metrics, limits, drain };

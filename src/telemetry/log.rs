@@ -1,6 +1,7 @@
 //! The program's own log: JSON lines on standard error. Standard output belongs to the decision log alone.
 
 use std::io;
+use std::panic;
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
@@ -29,6 +30,14 @@ where
     let lines =
         tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(writer);
     registry().with(lines.with_filter(filter))
+}
+
+/// Says where a panic was, and not with what: its message may quote the input.
+pub fn hide_panic_messages() {
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a defect: something panicked");
+    }));
 }
 
 #[cfg(test)]

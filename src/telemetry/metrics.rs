@@ -34,7 +34,6 @@ pub struct Metrics {
     workers: Arc<Workers>,
     policy_loaded: Gauge,
     policy_revision: Family<RevisionLabel, Gauge>,
-    policy_panics: Counter,
     reloads: Family<AttemptLabel, Counter>,
     keys_fetched: Family<IssuerLabel, Gauge>,
     keys_refreshes: Family<RefreshLabel, Counter>,
@@ -124,7 +123,6 @@ impl Metrics {
             workers,
             policy_loaded: Gauge::default(),
             policy_revision: Family::default(),
-            policy_panics: Counter::default(),
             reloads: Family::default(),
             keys_fetched: Family::default(),
             keys_refreshes: Family::default(),
@@ -137,11 +135,10 @@ impl Metrics {
     }
 
     fn registered(mut self) -> Self {
-        let Self { registry, policy_loaded, policy_revision, policy_panics, reloads, .. } = &mut self;
+        let Self { registry, policy_loaded, policy_revision, reloads, .. } = &mut self;
         let help = "When the policy in force was loaded, in seconds since the epoch; 0 before the first";
         registry.register_with_unit("policy_loaded_timestamp", help, Unit::Seconds, policy_loaded.clone());
         registry.register("policy_revision_info", "The policy in force: always 1", policy_revision.clone());
-        registry.register("policy_panics", "Policy engines replaced after a defect", policy_panics.clone());
         registry.register("reloads", "Attempts to load a new revision", reloads.clone());
         for attempt in Attempt::ALL {
             // A counter is worth an alert only if it stands at zero before its first event.
@@ -167,11 +164,6 @@ impl Metrics {
         self.policy_revision.clear();
         self.policy_revision.get_or_create(&RevisionLabel { revision: revision.to_owned() }).set(1);
         self.policy_loaded.set(now.seconds());
-    }
-
-    /// A policy engine was replaced after a panic.
-    pub fn policy_panicked(&self) {
-        self.policy_panics.inc();
     }
 
     /// A revision was built and taken into force, or was not.
@@ -254,7 +246,6 @@ mod tests {
         metrics.keys_refreshed("https://idp.example/\"\n", Attempt::Succeeded, UnixTime::from_seconds(3));
         metrics.keys_refreshed("https://idp.example/\"\n", Attempt::Failed, UnixTime::from_seconds(4));
         metrics.reloaded(Attempt::Failed);
-        metrics.policy_panicked();
         metrics.set_ready(true);
         metrics.decision_log().dropped_queue_full.inc();
         metrics
@@ -285,7 +276,6 @@ mod tests {
             ("countersign_reloads_total{outcome=\"succeeded\"}", 0.0),
             ("countersign_decision_log_dropped_total{cause=\"queue_full\"}", 1.0),
             ("countersign_decision_log_dropped_total{cause=\"closed\"}", 0.0),
-            ("countersign_policy_panics_total", 1.0),
             ("countersign_ready", 1.0),
         ] {
             assert_eq!(value(&text, series), Some(expected), "{series}\n{text}");

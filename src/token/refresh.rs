@@ -25,6 +25,7 @@ use crate::clock::UnixTime;
 use crate::decision::Denial;
 use crate::decision::Reason;
 use crate::problem::Problem;
+use crate::telemetry::Metrics;
 
 /// Requests that may wait for one issuer before others wait for a place among them.
 const MAX_WAITING: usize = 1024;
@@ -118,16 +119,21 @@ impl Default for Tuning {
 /// The refreshing of what `keys` begins with: a handle to ask it, and the work itself, to be spawned. `publish` is called
 /// with each new snapshot, one at a time, and must have put it in force when its future ends. Snapshots of equal epoch
 /// hold the same keys, fetched later.
-pub fn keep_fresh<P, F>(keys: Arc<KeySets>, publish: P) -> (RefreshHandle, impl Future<Output = ()> + Send + use<P, F>)
+pub fn keep_fresh<P, F>(
+    keys: Arc<KeySets>,
+    metrics: Arc<Metrics>,
+    publish: P,
+) -> (RefreshHandle, impl Future<Output = ()> + Send + use<P, F>)
 where
     P: Fn(Arc<KeySets>) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    keep_fresh_tuned(keys, publish, Tuning::default())
+    keep_fresh_tuned(keys, metrics, publish, Tuning::default())
 }
 
 pub(super) fn keep_fresh_tuned<P, F>(
     keys: Arc<KeySets>,
+    metrics: Arc<Metrics>,
     publish: P,
     tuning: Tuning,
 ) -> (RefreshHandle, impl Future<Output = ()> + Send + use<P, F>)
@@ -147,6 +153,7 @@ where
             issuer: issuer.clone(),
             waiting,
             publisher: Arc::clone(&publisher),
+            metrics: Arc::clone(&metrics),
             status,
             tuning,
         });

@@ -16,6 +16,8 @@ use super::Tuning;
 use super::Waiter;
 use super::source;
 use crate::clock::UnixTime;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics;
 use crate::token::IssuerConfig;
 use crate::token::IssuerIndex;
 use crate::token::KeySet;
@@ -36,6 +38,7 @@ pub(super) struct IssuerTask<P> {
     pub(super) issuer: IssuerConfig,
     pub(super) waiting: mpsc::Receiver<Waiter>,
     pub(super) publisher: Arc<Publisher<P>>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) status: watch::Sender<IssuerStatus>,
     pub(super) tuning: Tuning,
 }
@@ -96,6 +99,8 @@ where
     /// Fetches once, and tells the outcome to whoever asked for it or came meanwhile.
     async fn attempt(&mut self, asked: Option<Waiter>, failures: u32) -> Attempt {
         let failed = self.fetch().await.is_err();
+        let counted = if failed { metrics::Attempt::Failed } else { metrics::Attempt::Succeeded };
+        self.metrics.keys_refreshed(&self.issuer.issuer, counted, UnixTime::now());
         let outcome = if failed { RefreshOutcome::Failed } else { RefreshOutcome::Refreshed };
         let meanwhile = iter::from_fn(|| self.waiting.try_recv().ok()).take(super::MAX_WAITING);
         for waiter in asked.into_iter().chain(meanwhile) {
