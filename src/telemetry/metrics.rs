@@ -311,7 +311,7 @@ mod tests {
         let text = busy().encode();
         let described = include_str!("../../docs/metrics.md");
         let names: BTreeSet<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
-        assert_eq!(names.len(), 14);
+        assert_eq!(names.len(), 13);
         for line in names {
             let (name, kind) = line.split_once(' ').unwrap();
             let suffix = match kind {
