@@ -12,7 +12,7 @@ use crate::decision::Denial;
 use crate::decision::Grant;
 use crate::decision::HeaderField;
 use crate::decision::Reason;
-use crate::decision::header::folded;
+use crate::decision::header::begins_folded;
 use crate::facts::Facts;
 use crate::policy::Compatibility;
 use crate::policy::OutputRules;
@@ -53,7 +53,7 @@ pub(super) fn stamp(
         for (name, _) in http.header_fields() {
             let is_set = set.iter().any(|field| field.name().eq_ignore_ascii_case(name));
             let is_listed = grant.effects.headers_to_remove.iter().any(|listed| listed == name);
-            if folded(name).starts_with(&folded(prefix)) && !is_set && !is_listed {
+            if begins_folded(name, prefix) && !is_set && !is_listed {
                 grant.effects.headers_to_remove.push(name.to_owned());
             }
         }

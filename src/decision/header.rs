@@ -76,9 +76,11 @@ pub fn check_name(name: &str) -> Result<(), HeaderFault> {
     Ok(())
 }
 
-/// A name as servers behind a proxy may see it: case is lost, and those of the CGI family read `_` as `-`.
-pub fn folded(name: &str) -> String {
-    name.bytes().map(|byte| if byte == b'_' { '-' } else { char::from(byte.to_ascii_lowercase()) }).collect()
+/// Whether a name begins with `prefix` as servers behind a proxy may see it: case is lost, and those of the CGI family
+/// read `_` as `-`.
+pub fn begins_folded(name: &str, prefix: &str) -> bool {
+    let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(|(byte, wanted)| fold(byte) == fold(wanted))
 }
 
 /// `tchar` of RFC 9110 §5.6.2.
@@ -111,6 +113,16 @@ mod tests {
             ("Host", HeaderFault::Routing),
         ] {
             assert_eq!(HeaderField::new(bad, "v"), Err(fault), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn e4_a_name_is_owned_in_every_spelling() {
+        for owned in ["x-countersign-user", "X-Countersign-User", "x_countersign_user", "X-COUNTERSIGN_"] {
+            assert!(begins_folded(owned, "x-countersign-"), "{owned}");
+        }
+        for other in ["x-countersign", "x-countersigns-a", "", "ax-countersign-a"] {
+            assert!(!begins_folded(other, "x-countersign-"), "{other}");
         }
     }
 

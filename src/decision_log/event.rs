@@ -49,6 +49,11 @@ impl Format {
         Self { labels, include_input, mask }
     }
 
+    /// Whether lines have the input document in them.
+    pub const fn include_input(&self) -> bool {
+        self.include_input
+    }
+
     /// Appends the record as one line.
     ///
     /// # Errors

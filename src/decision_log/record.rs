@@ -12,6 +12,8 @@ use crate::decision::Reason;
 use crate::facts::Attributes;
 use crate::facts::Body;
 use crate::facts::Caller;
+use crate::facts::Http;
+use crate::facts::Request;
 use crate::facts::RequestView;
 use crate::facts::Shape;
 use crate::facts::User;
@@ -132,6 +134,18 @@ impl Record {
         {
             request.body = Body::Absent;
             self.note_erased(true, "/input/parsed_body");
+        }
+    }
+
+    /// Drops what no line shows that has no input in it. The worker drops it, which made it: memory that one thread
+    /// takes and another gives back costs both.
+    pub(super) fn shed_input(&mut self) {
+        self.request = None;
+        let http = self.attributes.take().and_then(|attributes| attributes.request?.http);
+        if let Some(Http { method, path, host, .. }) = http {
+            self.message_bytes = method.len().saturating_add(path.len()).saturating_add(host.len());
+            let http = Some(Http { method, path, host, ..Http::default() });
+            self.attributes = Some(Attributes { request: Some(Request { time: None, http }), ..Attributes::default() });
         }
     }
 

@@ -40,6 +40,8 @@ const POLL: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone)]
 pub struct Sink {
     queue: SyncSender<Message>,
+    /// Whether lines have the input in them.
+    with_input: bool,
     queued_bytes: Arc<AtomicUsize>,
     metrics: DecisionLogMetrics,
 }
@@ -70,7 +72,12 @@ pub fn start(
     metrics: DecisionLogMetrics,
 ) -> io::Result<(Sink, Writer)> {
     let (sender, records) = sync_channel(queue.get());
-    let sink = Sink { queue: sender.clone(), queued_bytes: Arc::default(), metrics: metrics.clone() };
+    let sink = Sink {
+        queue: sender.clone(),
+        with_input: format.include_input(),
+        queued_bytes: Arc::default(),
+        metrics: metrics.clone(),
+    };
     let queued_bytes = Arc::clone(&sink.queued_bytes);
     let lines = Lines { out, format, metrics, batch: Vec::new(), gathered: 0, failing: false };
     let thread =
@@ -81,7 +88,11 @@ pub fn start(
 impl Sink {
     /// Queues a record, or drops and counts it where there is no room.
     pub fn send(&self, mut record: Record) {
-        record.shed_bodies();
+        if self.with_input {
+            record.shed_bodies();
+        } else {
+            record.shed_input();
+        }
         let bytes = weight(&record);
         let before = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         let sent = if before.saturating_add(bytes) > MAX_QUEUED_BYTES {
