@@ -17,7 +17,7 @@ const IN_FLIGHT: usize = 16;
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 /// Sends `count` checks and waits for all answers; each must be gRPC OK.
-pub fn run(address: &str, requests: &[Vec<u8>], count: usize) {
+pub(crate) fn run(address: &str, requests: &[Vec<u8>], count: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let frames: Arc<Vec<Bytes>> = Arc::new(requests.iter().map(|request| frame(request)).collect());
     runtime.block_on(async {
@@ -46,7 +46,7 @@ pub fn run(address: &str, requests: &[Vec<u8>], count: usize) {
 }
 
 /// Whether a server answers at all.
-pub fn answers(address: &str) -> bool {
+pub(crate) fn answers(address: &str) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { connect(address).await.is_ok() })
 }
@@ -56,7 +56,7 @@ async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, Box<dyn std:
     stream.set_nodelay(true)?;
     let (send, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
     tokio::spawn(async move {
-        let _ = connection.await;
+        let _ignored = connection.await;
     });
     Ok(send)
 }

@@ -4,6 +4,14 @@
 //!
 //! `cargo bench --bench server` runs it; with `--test` each side answers a few requests, to show that it works.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::missing_panics_doc,
+    reason = "a benchmark measures, and ends with a message where it cannot"
+)]
+
 mod fixture;
 mod load;
 
@@ -101,8 +109,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ignored = self.0.kill();
+        let _ignored = self.0.wait();
     }
 }
 

@@ -1,5 +1,13 @@
 //! Criterion: each stage on the fixture's request, and the whole check, bytes in to bytes out.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::missing_panics_doc,
+    reason = "a benchmark measures, and ends with a message where it cannot"
+)]
+
 mod fixture;
 
 use std::hint::black_box;

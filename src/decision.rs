@@ -29,12 +29,14 @@ pub struct Grant {
     pub effects: Effects,
     /// What the policy adds to the proxy's dynamic metadata.
     pub dynamic_metadata: Map<String, Json>,
+    /// Keeps everybody else from making one.
+    seen_true: (),
 }
 
 impl Grant {
     /// For `policy::result` alone, which has seen the boolean `true`.
     pub(crate) const fn from_policy_true(effects: Effects, dynamic_metadata: Map<String, Json>) -> Self {
-        Self { effects, dynamic_metadata }
+        Self { effects, dynamic_metadata, seen_true: () }
     }
 }
 

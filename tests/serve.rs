@@ -1,5 +1,7 @@
 //! The built server from outside, without a proxy: its sockets, its answers to what is no request, reload, and the end.
 
+#![cfg(test)]
+
 #[path = "serve/client.rs"]
 mod client;
 #[path = "serve/server.rs"]

@@ -11,24 +11,24 @@ use hyper_util::rt::TokioIo;
 use prost::Message as _;
 use tokio::runtime::Runtime;
 
-pub const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 /// One connection.
-pub struct Wire {
+pub(crate) struct Wire {
     runtime: Runtime,
     connection: SendRequest<Full<Bytes>>,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
-    pub grpc_status: String,
-    pub message: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) grpc_status: String,
+    pub(crate) message: Vec<u8>,
 }
 
 impl Wire {
     /// Connects to `HOST:PORT` or `unix:PATH`.
-    pub fn connect(address: &str) -> Self {
+    pub(crate) fn connect(address: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let connection = runtime.block_on(async {
             if let Some(path) = address.strip_prefix("unix:") {
@@ -41,12 +41,12 @@ impl Wire {
     }
 
     /// A check, properly framed.
-    pub fn check(&self, message: &[u8]) -> Answer {
+    pub(crate) fn check(&self, message: &[u8]) -> Answer {
         self.call(CHECK, &frame(0, message))
     }
 
     /// Any bytes to any method.
-    pub fn call(&self, path: &str, body: &[u8]) -> Answer {
+    pub(crate) fn call(&self, path: &str, body: &[u8]) -> Answer {
         let request = http::Request::post(format!("http://countersign{path}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
@@ -66,13 +66,13 @@ impl Wire {
 
 impl Answer {
     /// Whether the CheckResponse allows; `None` where there is none.
-    pub fn allowed(&self) -> Option<bool> {
+    pub(crate) fn allowed(&self) -> Option<bool> {
         let response = CheckResponse::decode(self.message.as_slice()).ok()?;
         response.status.map(|status| status.code == 0)
     }
 
     /// The HTTP status of a denial.
-    pub fn http_status(&self) -> Option<i32> {
+    pub(crate) fn http_status(&self) -> Option<i32> {
         match CheckResponse::decode(self.message.as_slice()).ok()?.http_response? {
             HttpResponse::DeniedResponse(denied) => denied.status.map(|status| status.code),
             _ => None,
@@ -81,7 +81,7 @@ impl Answer {
 }
 
 /// A gRPC frame.
-pub fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
     let mut frame = vec![flag];
     frame.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
     frame.extend_from_slice(message);
@@ -95,7 +95,7 @@ where
     let (send, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.unwrap();
     tokio::spawn(async move {
-        let _ = connection.await;
+        let _ignored = connection.await;
     });
     send
 }

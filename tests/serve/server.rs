@@ -17,7 +17,7 @@ use serde_json::Value;
 /// How long anything may take before the test fails: machines that build beside the test are slow.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct Server {
+pub(crate) struct Server {
     folder: tempfile::TempDir,
     process: Child,
     ports: [u16; 3],
@@ -25,14 +25,14 @@ pub struct Server {
 
 impl Server {
     /// Starts with `config` (which gets addresses and policy added) and waits until it is ready.
-    pub fn start(config: &str, policy: &str) -> Self {
+    pub(crate) fn start(config: &str, policy: &str) -> Self {
         let server = Self::start_unready(config, policy);
         eventually("the server is ready", || server.probe("/readyz").0 == 200);
         server
     }
 
     /// Starts and waits for the probes alone.
-    pub fn start_unready(config: &str, policy: &str) -> Self {
+    pub(crate) fn start_unready(config: &str, policy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ports = free_ports();
         write_config(folder.path(), ports, config, policy);
@@ -43,45 +43,45 @@ impl Server {
     }
 
     /// Starts what must fail: exit code and stderr.
-    pub fn fail(config: &str, policy: &str) -> (Option<i32>, String) {
+    pub(crate) fn fail(config: &str, policy: &str) -> (Option<i32>, String) {
         let folder = tempfile::tempdir().unwrap();
         write_config(folder.path(), free_ports(), config, policy);
         let status = command(folder.path()).status().unwrap();
         (status.code(), fs::read_to_string(folder.path().join("stderr")).unwrap())
     }
 
-    pub fn tcp(&self) -> String {
+    pub(crate) fn tcp(&self) -> String {
         format!("127.0.0.1:{}", self.ports[0])
     }
 
-    pub fn unix(&self) -> String {
+    pub(crate) fn unix(&self) -> String {
         format!("unix:{}", self.folder.path().join("checks.sock").display())
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.folder.path().join(name), text).unwrap();
     }
 
     /// Status and body of a GET on the probes' port.
-    pub fn probe(&self, path: &str) -> (u16, String) {
+    pub(crate) fn probe(&self, path: &str) -> (u16, String) {
         get(self.ports[1], path)
     }
 
     /// Status and body of a GET on the private port.
-    pub fn private(&self, path: &str) -> (u16, String) {
+    pub(crate) fn private(&self, path: &str) -> (u16, String) {
         get(self.ports[2], path)
     }
 
-    pub fn hang_up(&self) {
+    pub(crate) fn hang_up(&self) {
         self.signal("HUP");
     }
 
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         self.signal("TERM");
     }
 
     /// The exit code, if the process ends in time.
-    pub fn wait(&mut self, limit: Duration) -> Option<i32> {
+    pub(crate) fn wait(&mut self, limit: Duration) -> Option<i32> {
         let until = Instant::now() + limit;
         while Instant::now() < until {
             if let Some(status) = self.process.try_wait().unwrap() {
@@ -93,7 +93,7 @@ impl Server {
     }
 
     /// The decision log so far.
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.path().join("stdout")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -106,8 +106,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ignored = self.process.kill();
+        let _ignored = self.process.wait();
         if std::thread::panicking() {
             eprintln!("{}", fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default());
         }
@@ -115,7 +115,7 @@ impl Drop for Server {
 }
 
 /// Waits until something is so.
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < until, "not in time: {what}");
@@ -155,9 +155,9 @@ fn free_ports() -> [u16; 3] {
 
 fn get(port: u16, path: &str) -> (u16, String) {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return (0, String::new()) };
-    let _ = write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let _ignored = write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     let mut answer = String::new();
-    let _ = stream.read_to_string(&mut answer);
+    let _ignored = stream.read_to_string(&mut answer);
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
     (status, body)
