@@ -1,9 +1,9 @@
 //! The policy stage: facts in, a [`Decision`](crate::decision::Decision) out, decided by Rego.
 //!
 //! A [`Bundle`] is what an operator wrote, read and checked; an [`Instance`] is one engine made from it, private to a
-//! worker. Only this module knows regorus, and only [`unstable`] its parts that may move.
+//! worker. Only this module knows regorus, and only `unstable` its parts that may move.
 //!
-//! What a policy may say is in [`result`], what it may call in [`builtins`].
+//! What a policy may say is in `result`, what it may call in `builtins`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::clock::UnixTime;
 use crate::facts::Facts;
 
 mod builtins;
-pub mod bundle;
+mod bundle;
 mod engine;
 mod number;
 mod result;

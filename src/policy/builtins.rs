@@ -26,6 +26,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("http.send", "a decision waits for no other server: bring the facts in as data or headers"),
     ("net.lookup_ip_addr", "a decision waits for no name server: compare addresses or names as they are"),
     ("opa.runtime", "a policy does not see the process or its environment: use data"),
+    ("regex.template_match", "the engine fails on texts shorter than the template: use `regex.match`"),
     ("graph.reachable_paths", "its cost grows exponentially with the graph: use `graph.reachable`"),
 ];
 
@@ -65,9 +66,18 @@ const UNSUPPORTED: &[&str] = &[
 /// The engine's own, which takes any number of arguments and is in no table.
 const PRINT: &str = "print";
 
+/// Whether the modules that are checked are all there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Modules {
+    /// They are.
+    All,
+    /// Some could not be read: a function that is not found may be in one of them.
+    Some,
+}
+
 /// Everything that is wrong with the calls in these modules.
-pub(super) fn check(modules: &[Outline]) -> Vec<Problem> {
-    let functions = Functions::of(modules);
+pub(super) fn check(modules: &[Outline], complete: Modules) -> Vec<Problem> {
+    let functions = Functions::of(modules, complete);
     let mut problems = Vec::new();
     for module in modules {
         for call in module.rules.iter().flat_map(|rule| &rule.calls) {
@@ -96,12 +106,14 @@ pub(super) fn line(line: u32) -> usize {
 /// The functions that the modules define: how many parameters each has.
 struct Functions<'m> {
     parameters: BTreeMap<&'m [String], usize>,
+    complete: Modules,
 }
 
 impl<'m> Functions<'m> {
-    fn of(modules: &'m [Outline]) -> Self {
+    fn of(modules: &'m [Outline], complete: Modules) -> Self {
         let rules = modules.iter().flat_map(|module| &module.rules);
-        Self { parameters: rules.filter_map(|rule| Some((rule.path.as_slice(), rule.parameters?))).collect() }
+        let functions = rules.filter_map(|rule| Some((rule.path.as_slice(), rule.parameters?)));
+        Self { parameters: functions.collect(), complete }
     }
 
     /// The function of the modules that a call means, resolved in the engine's own order: an imported name, a path
@@ -123,12 +135,18 @@ impl<'m> Functions<'m> {
             None if name == PRINT => return None,
             None => match unstable::builtin_arity(&name) {
                 Some(arity) if !REFUSED.iter().any(|(refused, _)| *refused == name) => arity,
-                _ => return Some(unknown(&name)),
+                _ => return self.unknown(&name),
             },
         };
         let fits = call.arguments == parameters || call.arguments == parameters.saturating_add(1);
         let message = || format!("`{name}` takes {parameters} arguments, not {}", call.arguments);
         (!fits).then(|| Problem::error("", message()))
+    }
+
+    /// Why there is no function of that name.
+    fn unknown(&self, name: &str) -> Option<Problem> {
+        let nowhere = || Problem::error("", format!("there is no function `{name}`"));
+        withheld(name).or_else(|| (self.complete == Modules::All).then(nowhere))
     }
 
     /// Functions that call themselves. The engine would follow them until the stack ends, and the process with it.
@@ -173,20 +191,18 @@ fn recursion(module: &Outline, rule: &RuleOutline) -> Problem {
         .at_line(line(rule.lines.0))
 }
 
-/// Why there is no function of that name.
-fn unknown(name: &str) -> Problem {
+/// Why a function that OPA has, or had, is none here.
+fn withheld(name: &str) -> Option<Problem> {
     let listed = |list: &[(&str, &'static str)]| list.iter().find(|(listed, _)| *listed == name).map(|(_, hint)| *hint);
     if let Some(hint) = listed(REFUSED) {
-        return Problem::error("", format!("`{name}` is refused")).hint(hint);
+        return Some(Problem::error("", format!("`{name}` is refused")).hint(hint));
     }
     if let Some(hint) = listed(DEPRECATED) {
-        return Problem::error("", format!("`{name}` is deprecated and not supported")).hint(hint);
+        return Some(Problem::error("", format!("`{name}` is deprecated and not supported")).hint(hint));
     }
-    let unsupported = |listed: &&str| name == *listed || (listed.ends_with('.') && name.starts_with(*listed));
-    if UNSUPPORTED.iter().any(unsupported) {
-        return Problem::error("", format!("`{name}` is a function of OPA that is not supported"));
-    }
-    Problem::error("", format!("there is no function `{name}`"))
+    let is_it = |listed: &&str| name == *listed || (listed.ends_with('.') && name.starts_with(*listed));
+    let unsupported = UNSUPPORTED.iter().any(is_it);
+    unsupported.then(|| Problem::error("", format!("`{name}` is a function of OPA that is not supported")))
 }
 
 #[cfg(test)]

@@ -11,9 +11,11 @@ use super::Config;
 use super::Instance;
 use super::RegoVersion;
 use super::builtins;
+use super::builtins::Modules;
 use super::engine::EntryPoint;
 use super::engine::Rules;
 use super::engine::fault;
+use super::engine::prepared;
 use super::unstable;
 use super::unstable::Outline;
 use crate::facts::document::hex;
@@ -67,13 +69,12 @@ impl Bundle {
         if policies.is_empty() {
             problems.push(Problem::error("", "there is no policy").hint("name a file or a directory with .rego files"));
         }
-        let (outlines, syntax_problems) = outlines(config, &policies);
-        let is_readable = syntax_problems.is_empty();
-        problems.extend(syntax_problems);
-        problems.extend(builtins::check(&outlines));
+        let (outlines, source_problems) = checked(config, &policies);
+        problems.extend(source_problems);
         problems.extend(data::conflicts(&data, &outlines));
-        if is_readable && problems.is_empty() {
-            problems.extend(analyse(config, &policies, &data).err());
+        if problems.is_empty() {
+            // The engine's own look at the whole: unsafe variables, contradicting functions. It stops at the first.
+            problems.extend(prepared(config, &policies, &data, &Arc::default()).err());
         }
         if !problems.is_empty() {
             return Err(problems);
@@ -170,17 +171,13 @@ pub(super) fn parsed(version: RegoVersion, modules: &[Module]) -> (Engine, Vec<P
     (engine, problems)
 }
 
-/// The outlines of the modules that parse, and what is wrong with the others.
-pub(super) fn outlines(config: &Config, modules: &[Module]) -> (Vec<Outline>, Vec<Problem>) {
-    let (mut engine, problems) = parsed(config.rego_version, modules);
-    (unstable::outlines(&mut engine), problems)
-}
-
-/// Lets the engine look at the whole: unsafe variables, contradicting functions. It stops at the first it finds.
-fn analyse(config: &Config, policies: &[Module], data: &Value) -> Result<(), Problem> {
-    let (mut engine, _) = parsed(config.rego_version, policies);
-    engine.add_data(data.clone()).map_err(|error| fault::problem(&error, None))?;
-    engine.eval_query("true".to_owned(), false).map(drop).map_err(|error| fault::problem(&error, None))
+/// The outlines of the modules that parse; and everything wrong with the others, and with what these call.
+pub(super) fn checked(config: &Config, modules: &[Module]) -> (Vec<Outline>, Vec<Problem>) {
+    let (mut engine, mut problems) = parsed(config.rego_version, modules);
+    let outlines = unstable::outlines(&mut engine);
+    let are_complete = if problems.is_empty() { Modules::All } else { Modules::Some };
+    problems.extend(builtins::check(&outlines, are_complete));
+    (outlines, problems)
 }
 
 fn warnings(config: &Config, rules: &Rules, data: &Value, outlines: &[Outline]) -> Vec<Problem> {

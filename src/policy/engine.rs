@@ -1,5 +1,7 @@
 //! The engine: regorus' interpreter, one for each worker.
 
+use std::fmt;
+use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -13,9 +15,11 @@ use super::BuiltinErrors;
 use super::Bundle;
 use super::Config;
 use super::Query;
+use super::bounded;
 use super::builtins;
 use super::builtins::Ambient;
 use super::bundle::Module;
+use super::bundle::parsed;
 use super::result;
 use super::value::Names;
 use super::value::to_value;
@@ -37,10 +41,7 @@ pub(super) use rules::Rules;
 
 /// How many steps the interpreter takes between two looks at the clock: rarely enough to cost nothing to speak of
 /// (one step is a fraction of a microsecond), often enough to stop well within a millisecond.
-const STEPS_BETWEEN_CLOCK_READS: std::num::NonZeroU32 = match std::num::NonZeroU32::new(64) {
-    Some(steps) => steps,
-    None => std::num::NonZeroU32::MIN,
-};
+const STEPS_BETWEEN_CLOCK_READS: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
 
 /// The most lines of a policy's `print` that go to the log for one decision.
 const MAX_PRINTS: usize = 16;
@@ -57,8 +58,8 @@ pub struct Instance {
     panics: u64,
 }
 
-impl std::fmt::Debug for Instance {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Instance").field("panics", &self.panics).finish_non_exhaustive()
     }
 }
@@ -85,7 +86,6 @@ impl Instance {
             Err(error) => return Decision::Deny(Denial::new(Reason::RequestTooLarge, error.to_string())),
         };
         let question = self.questions.get(query.entry_point, &self.rules);
-        let entry = &question.entry;
         self.ambient.begin(query.now, query.seed);
         self.engine.set_input(input);
         let outcome = catch_unwind(AssertUnwindSafe(|| question.prepared.evaluate(&mut self.engine)));
@@ -93,13 +93,13 @@ impl Instance {
         let Ok(outcome) = outcome else {
             self.engine = self.template.clone();
             self.panics = self.panics.saturating_add(1);
-            return Decision::Deny(Denial::new(Reason::PolicyPanic, entry.name()));
+            return Decision::Deny(Denial::new(Reason::PolicyPanic, question.entry.name()));
         };
         match (self.ambient.refusal(), outcome) {
             (Some(refusal), outcome) => Decision::Deny(fault::refused(&refusal, outcome.err().as_ref())),
             (None, Err(error)) => Decision::Deny(fault::denial(&error)),
-            (None, Ok(Value::Undefined)) => Decision::Deny(Denial::new(Reason::PolicyUndefined, entry.name())),
-            (None, Ok(value)) => result::decision(&value, query.output, self.rules.place(entry)),
+            (None, Ok(Value::Undefined)) => Decision::Deny(Denial::new(Reason::PolicyUndefined, question.entry.name())),
+            (None, Ok(value)) => result::decision(&value, query.output, &question.place),
         }
     }
 
@@ -116,7 +116,7 @@ pub(super) fn prepared(
     data: &Value,
     ambient: &Arc<Ambient>,
 ) -> Result<Engine, Problem> {
-    let (mut engine, problems) = super::bundle::parsed(config.rego_version, modules);
+    let (mut engine, problems) = parsed(config.rego_version, modules);
     if let Some(problem) = problems.into_iter().next() {
         return Err(problem);
     }
@@ -136,7 +136,7 @@ pub(super) fn prepared(
 /// A policy's `print` goes to the log, as in OPA-Envoy.
 fn log_prints(engine: &mut Engine) {
     for line in engine.take_prints().unwrap_or_default().iter().take(MAX_PRINTS) {
-        tracing::info!(line = super::bounded(line), "policy print");
+        tracing::info!(line = bounded(line), "policy print");
     }
 }
 

@@ -14,8 +14,7 @@ use super::Bundle;
 use super::Config;
 use super::builtins;
 use super::builtins::Ambient;
-use super::bundle::Module;
-use super::bundle::outlines;
+use super::bundle::checked;
 use super::engine::EntryPoint;
 use super::engine::fault;
 use super::engine::prepared;
@@ -98,27 +97,7 @@ const TEST_PREFIX: &str = "test_";
 /// # Errors
 /// What is wrong with the tests' own files.
 pub fn run(bundle: &Bundle, options: &Options) -> Result<Report, Vec<Problem>> {
-    let config = Config { time_limit: TEST_TIME_LIMIT, ..bundle.config().clone() };
-    let modules = [bundle.policies(), bundle.tests()].concat();
-    let outlines = checked(&config, &modules)?;
-    let ambient = Arc::new(Ambient::default());
-    let template = prepared(&config, &modules, bundle.data(), &ambient).map_err(|problem| vec![problem])?;
-    let mut runner = Runner { engine: template.clone(), template, ambient, coverage: Lines::default() };
-    runner.engine.set_enable_coverage(options.coverage);
-    let tests = tests(&outlines).filter(|test| test.name.contains(&options.filter));
-    let tests = tests.map(|test| runner.run(test, options)).collect();
-    runner.gather_coverage();
-    let policies = outlines.get(..bundle.policies().len()).unwrap_or_default();
-    let coverage = options.coverage.then(|| Coverage::of(policies, &runner.coverage));
-    Ok(Report { tests, coverage })
-}
-
-/// The outlines of policies and tests together, where nothing is wrong with them.
-fn checked(config: &Config, modules: &[Module]) -> Result<Vec<Outline>, Vec<Problem>> {
-    let (outlines, mut problems) = outlines(config, modules);
-    problems.extend(builtins::check(&outlines));
-    problems.extend(repeated(&outlines));
-    if problems.is_empty() { Ok(outlines) } else { Err(problems) }
+    Ok(Runner::new(bundle, options)?.report())
 }
 
 /// Tests that have the name of another: one would hide the other's failure.
@@ -156,16 +135,48 @@ fn tests(outlines: &[Outline]) -> impl Iterator<Item = Test<'_>> {
     })
 }
 
-struct Runner {
+/// An engine with policies and tests, and what it has been through.
+struct Runner<'b> {
+    options: &'b Options,
+    /// The policies first, as in the bundle.
+    outlines: Vec<Outline>,
+    policies: usize,
     template: Engine,
     engine: Engine,
     ambient: Arc<Ambient>,
     coverage: Lines,
 }
 
-impl Runner {
-    fn run(&mut self, test: Test<'_>, options: &Options) -> TestReport {
-        self.ambient.begin(options.now, SEED);
+impl<'b> Runner<'b> {
+    fn new(bundle: &Bundle, options: &'b Options) -> Result<Self, Vec<Problem>> {
+        let config = Config { time_limit: TEST_TIME_LIMIT, ..bundle.config().clone() };
+        let modules = [bundle.policies(), bundle.tests()].concat();
+        let (outlines, mut problems) = checked(&config, &modules);
+        problems.extend(repeated(&outlines));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let ambient = Arc::new(Ambient::default());
+        let mut template = prepared(&config, &modules, bundle.data(), &ambient).map_err(|problem| vec![problem])?;
+        template.set_enable_coverage(options.coverage);
+        let engine = template.clone();
+        let policies = bundle.policies().len();
+        Ok(Self { options, outlines, policies, template, engine, ambient, coverage: Lines::default() })
+    }
+
+    fn report(mut self) -> Report {
+        let outlines = std::mem::take(&mut self.outlines);
+        let chosen = tests(&outlines).filter(|test| test.name.contains(&self.options.filter));
+        let chosen: Vec<_> = chosen.collect();
+        let tests = chosen.into_iter().map(|test| self.run(test)).collect();
+        self.gather_coverage();
+        let policies = outlines.get(..self.policies).unwrap_or_default();
+        let coverage = self.options.coverage.then(|| Coverage::of(policies, &self.coverage));
+        Report { tests, coverage }
+    }
+
+    fn run(&mut self, test: Test<'_>) -> TestReport {
+        self.ambient.begin(self.options.now, SEED);
         let begin = Instant::now();
         let answer = catch_unwind(AssertUnwindSafe(|| self.engine.eval_rule(test.name.clone())));
         let duration = begin.elapsed();
@@ -176,17 +187,12 @@ impl Runner {
             (None, Ok(Ok(_))) => Outcome::Failed,
             (None, Ok(Err(error))) => Outcome::Error(fault::flattened(&error)),
             (None, Err(_panic)) => {
-                self.replace_engine(options.coverage);
+                self.gather_coverage();
+                self.engine = self.template.clone();
                 Outcome::Error("the engine panicked".to_owned())
             }
         };
         TestReport { name: test.name, file: test.file.to_owned(), line: test.line, outcome, duration, prints }
-    }
-
-    fn replace_engine(&mut self, coverage: bool) {
-        self.gather_coverage();
-        self.engine = self.template.clone();
-        self.engine.set_enable_coverage(coverage);
     }
 
     fn gather_coverage(&mut self) {

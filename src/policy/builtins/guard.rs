@@ -36,7 +36,6 @@ const LIMITED: &[(&str, Limit)] = &[
     ("regex.match", limits::regex),
     ("regex.replace", limits::regex_replace),
     ("regex.split", limits::regex),
-    ("regex.template_match", limits::regex),
     ("replace", limits::replace),
     ("sprintf", limits::sprintf),
     ("strings.replace_n", limits::replace_n),

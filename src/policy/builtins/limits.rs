@@ -21,13 +21,13 @@ const MAX_SHIFT: u64 = 4096;
 const MAX_PRODUCT_DIGITS: usize = 16_384;
 /// The longest text that one call makes: the largest request that is taken is as long.
 const MAX_TEXT_BYTES: usize = 16 * 1024 * 1024;
-/// The widest field that `sprintf` fills.
+/// The widest field that `sprintf` fills: several screens.
 const MAX_WIDTH: u32 = 1024;
 /// The longest indent and prefix of JSON: they stand on every line.
 const MAX_INDENT_BYTES: usize = 64;
-/// The longest YAML that is read.
+/// The longest YAML that is read from a request: configuration in a header or a body, not a data file.
 const MAX_YAML_BYTES: usize = 64 * 1024;
-/// The longest pattern.
+/// The longest pattern: far beyond what a person writes.
 const MAX_PATTERN_BYTES: usize = 8 * 1024;
 /// The largest product of pattern and text. Matching is linear in it, at about a nanosecond each at worst.
 const MAX_PATTERN_WORK: usize = 64 * 1024 * 1024;

@@ -108,6 +108,7 @@ impl Reader {
         match fs::metadata(path) {
             Err(error) => self.problem(path, format!("cannot be read: {error}")),
             Ok(found) if found.is_dir() => self.directory(path, &[]),
+            Ok(found) if !found.is_file() => self.problem(path, "is no regular file".to_owned()),
             Ok(_) => match Kind::of(path) {
                 Some(kind) => self.file(path, kind, &[]),
                 None => self.problems.push(

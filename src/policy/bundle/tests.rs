@@ -25,7 +25,7 @@ fn warnings(files: &[(&str, &str)]) -> Vec<String> {
 fn every_problem_is_told_at_once_with_its_place() {
     let found = problems(&[
         ("a.rego", "package a\n\nx := 1 +\n"),
-        ("b.rego", "package b\n\ny := nope(1)\nz := http.send({})\n"),
+        ("b.rego", "package b\n\ny := data.a.f(1)\nz := http.send({})\n"),
         ("c.json", "{\n  \"a\": \n}"),
         ("d.yaml", "a: [1\n"),
         ("e.json", "[1]"),
@@ -35,7 +35,6 @@ fn every_problem_is_told_at_once_with_its_place() {
         "d.yaml:2: error: ",
         "e.json: error: is no object at its top",
         "a.rego:4: error: expecting expression",
-        "b.rego:3: error: there is no function `nope`",
         "b.rego:4: error: `http.send` is refused",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
@@ -117,6 +116,5 @@ fn each_instance_is_its_own() {
         Bundle::of(&Config { builtin_errors: BuiltinErrors::Undefined, ..Config::default() }, &[POLICY]).unwrap();
     let instances: Vec<_> = (0..2).map(|_| bundle.instance().unwrap()).collect();
     assert_eq!(instances.iter().map(Instance::panics).sum::<u64>(), 0);
-    fn assert_send<T: Send>(_: &T) {}
-    assert_send(&instances[0]);
+    std::thread::scope(|scope| drop(scope.spawn(move || instances.len())));
 }

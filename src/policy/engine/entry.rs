@@ -155,13 +155,16 @@ impl Prepared {
 pub(super) struct Question {
     pub(super) entry: EntryPoint,
     pub(super) prepared: Prepared,
+    /// File and line of the rule that answers.
+    pub(super) place: String,
 }
 
 impl Question {
     pub(super) fn new(path: &str, rules: &Rules) -> Self {
         let entry = EntryPoint::parse(path);
         let prepared = Prepared::new(&entry, rules);
-        Self { entry, prepared }
+        let place = rules.place(&entry).to_owned();
+        Self { entry, prepared, place }
     }
 }
 

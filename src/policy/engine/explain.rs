@@ -91,16 +91,14 @@ fn is_reached(definition: &Definition, covered: &BTreeMap<String, BTreeSet<u32>>
 /// Those of the definitions that have a value by themselves; a default, where no other definition of its path has.
 fn fired(engine: &mut Engine, reached: &[&Definition]) -> Vec<FiredRule> {
     engine.set_enable_coverage(false);
-    let rules = || reached.iter().filter(|definition| !definition.is_function);
-    let mut fired: Vec<&Definition> =
-        rules().filter(|definition| !definition.is_default && holds(engine, definition)).copied().collect();
-    let paths: BTreeSet<_> = fired.iter().map(|definition| &definition.path).collect();
-    let defaults = rules().filter(|definition| definition.is_default && !paths.contains(&definition.path));
-    let defaults: Vec<&Definition> = defaults.copied().collect();
-    fired.extend(defaults);
-    let mut named: Vec<FiredRule> = fired.into_iter().map(named).collect();
-    named.sort();
-    named
+    let rules = reached.iter().filter(|definition| !definition.is_function);
+    let (defaults, others): (Vec<&Definition>, Vec<_>) = rules.partition(|definition| definition.is_default);
+    let holding: Vec<_> = others.into_iter().filter(|definition| holds(engine, definition)).collect();
+    let is_unsaid = |default: &&Definition| !holding.iter().any(|definition| definition.path == default.path);
+    let unsaid = defaults.into_iter().filter(is_unsaid);
+    let mut fired: Vec<_> = unsaid.chain(holding.iter().copied()).map(named).collect();
+    fired.sort();
+    fired
 }
 
 fn holds(engine: &mut Engine, definition: &Definition) -> bool {

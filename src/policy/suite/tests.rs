@@ -99,7 +99,7 @@ fn tests_of_one_name_hide_each_other() {
 
 #[test]
 fn tests_are_checked_like_policies() {
-    let wrong = ("b_test.rego", "package b\n\ntest_a if nope(1)\n");
+    let wrong = ("b_test.rego", "package b\n\ntest_a if http.send({})\n");
     let broken = ("c_test.rego", "package c\n\ntest_a if )\n");
     let bundle = Bundle::of(&Config::default(), &[POLICY, wrong, broken]).unwrap();
     assert_eq!(run(&bundle, &Options::default()).unwrap_err().len(), 2);
@@ -121,10 +121,26 @@ fn coverage_says_which_lines_were_evaluated() {
 fn a_panic_is_one_tests_error() {
     let tests = (
         "t_test.rego",
-        "package t\n\ntest_panics if regex.template_match(\"long:{.*}\", \"l\", \"{\", \"}\")\n\ntest_after if data.authz.allow with input as {\"role\": \"admin\"}\n",
+        r#"package t
+
+test_panics if upper("a") == "A"
+
+test_after if data.authz.allow with input as {"role": upper("admin")}
+
+test_more if data.authz.allow with input as {"role": "admin"}
+"#,
     );
-    let report = report(&[tests], &Options { coverage: true, ..Options::default() });
+    let bundle = Bundle::of(&Config::default(), &[POLICY, tests]).unwrap();
+    let options = Options { coverage: true, ..Options::default() };
+    let mut runner = Runner::new(&bundle, &options).unwrap();
+    runner.engine.add_extension("upper".to_owned(), 1, Box::new(|_| panic!("a defect"))).unwrap();
+    let report = runner.report();
     let panicked = Outcome::Error("the engine panicked".to_owned());
-    assert_eq!(outcomes(&report), [("data.t.test_panics", &panicked), ("data.t.test_after", &Outcome::Passed)]);
+    let expected = [
+        ("data.t.test_panics", &panicked),
+        ("data.t.test_after", &Outcome::Failed),
+        ("data.t.test_more", &Outcome::Passed),
+    ];
+    assert_eq!(outcomes(&report), expected);
     assert_eq!(report.coverage.unwrap().files[0].covered, [3, 5, 8]);
 }

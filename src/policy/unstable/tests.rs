@@ -59,7 +59,7 @@ fn a_rule_spans_its_lines() {
 /// The engine would run out of stack, and take the process with it.
 #[test]
 fn deep_expressions_are_marked() {
-    for (begin, part, end) in [("input", "[\n0]", ""), ("1", "\n+ 1", ""), ("input", ".\na", "")] {
+    for (begin, part, end) in [("input", "[\n0]", ""), ("1", "\n+ 1", "")] {
         let is_deep = |count| outline_of(&format!("x := {begin}{}{end}", part.repeat(count))).rules[0].too_deep;
         assert!(!is_deep(90) && is_deep(110) && is_deep(300), "{part}");
     }

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+use serde_json::Value as Json;
 use serde_json::json;
 
 use super::*;
@@ -30,6 +32,29 @@ fn values_are_what_json_would_have_made() {
     assert_like_json(&u128::MAX);
     let exact: serde_json::Value = serde_json::from_str("[12345678901234567890123, 1e30, 0.1, -0, 1E+2]").unwrap();
     assert_like_json(&exact);
+}
+
+fn any_json() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        any::<u64>().prop_map(Json::from),
+        any::<f64>().prop_map(Json::from),
+        "\\PC*".prop_map(Json::from),
+    ];
+    leaf.prop_recursive(5, 64, 8, |inner| {
+        let list = prop::collection::vec(inner.clone(), 0..8).prop_map(Json::from);
+        let map = prop::collection::btree_map("[a-c]{0,2}|\\PC{1,60}", inner, 0..8);
+        prop_oneof![list, map.prop_map(|map| Json::Object(map.into_iter().collect()))]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_document_is_what_json_would_have_made(document in any_json()) {
+        assert_like_json(&document);
+    }
 }
 
 #[test]
@@ -98,6 +123,7 @@ fn h12_odd_names_are_only_names() {
     let attributes = Attributes { request: Some(request), ..Attributes::default() };
     let request = RequestView::default();
     let facts = Facts { attributes: &attributes, request: &request, caller: None, user: None, shape: Shape::Strict };
+    assert_like_json(&facts);
     let document = value(&facts).unwrap();
     let headers = &document["attributes"]["request"]["http"]["headers"];
     for name in ["__proto__", "data", "input", "", "é", "$serde_json::private::Number"] {
