@@ -106,7 +106,7 @@ fn values<'v>(field: &str, value: &'v Value) -> Result<Vec<&'v str>, Unfit> {
     texts.collect()
 }
 
-fn ensure_few(field: &str, count: usize) -> Result<(), Unfit> {
+pub(super) fn ensure_few(field: &str, count: usize) -> Result<(), Unfit> {
     if count > MAX_ELEMENTS { Err(Unfit::field(field, "has more than 1024 elements")) } else { Ok(()) }
 }
 

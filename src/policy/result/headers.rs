@@ -62,6 +62,7 @@ pub(super) fn fields(
     };
     let mut headers = Vec::new();
     for object in objects {
+        fields::ensure_few(field, headers.len())?;
         for (name, value) in fields::pairs(field, Some(object))? {
             if rules.compatibility == Compatibility::Strict {
                 check_settable(field, name, value, direction, rules)?;

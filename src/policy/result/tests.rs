@@ -249,6 +249,9 @@ fn sizes_are_bounded() {
     let body = serde_json::json!({"allowed": false, "body": "a".repeat(MAX_BODY_BYTES + 1)}).to_string();
     assert_eq!(denial(&body, &opa_envoy()).reason, Reason::PolicyResultInvalid);
     let many: Vec<String> = (0..2000).map(|number| format!("x-{number}")).collect();
+    let single: Vec<_> = many.iter().map(|name| serde_json::json!({name: "1"})).collect();
+    let set = serde_json::json!({"allowed": true, "headers": single}).to_string();
+    assert_eq!(denial(&set, &opa_envoy()).reason, Reason::PolicyResultInvalid);
     let removed = serde_json::json!({"allowed": true, "request_headers_to_remove": many}).to_string();
     assert_eq!(denial(&removed, &opa_envoy()).reason, Reason::PolicyResultInvalid);
 }
