@@ -19,30 +19,40 @@ const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// Sends `count` checks and waits for all answers; each must be gRPC OK.
 pub(crate) fn run(address: &str, requests: &[Vec<u8>], count: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let frames: Arc<Vec<Bytes>> = Arc::new(requests.iter().map(|request| frame(request)).collect());
+    let load = Arc::new(Load {
+        uri: format!("http://{address}{CHECK}"),
+        frames: requests.iter().map(|request| frame(request)).collect(),
+        count,
+        next: AtomicUsize::new(0),
+    });
     runtime.block_on(async {
-        let next = Arc::new(AtomicUsize::new(0));
-        let mut tasks = Vec::new();
+        let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..CONNECTIONS {
             let connection = connect(address).await.unwrap();
-            for _ in 0..IN_FLIGHT {
-                let (connection, frames, next) = (connection.clone(), Arc::clone(&frames), Arc::clone(&next));
-                let uri = format!("http://{address}{CHECK}");
-                tasks.push(tokio::spawn(async move {
-                    loop {
-                        let number = next.fetch_add(1, Ordering::Relaxed);
-                        if number >= count {
-                            return;
-                        }
-                        check(connection.clone(), &uri, frames[number % frames.len()].clone()).await;
-                    }
-                }));
-            }
+            (0..IN_FLIGHT).for_each(|_| drop(tasks.spawn(Arc::clone(&load).run(connection.clone()))));
         }
-        for task in tasks {
-            task.await.unwrap();
-        }
+        tasks.join_all().await;
     });
+}
+
+/// What is to be sent, by all tasks together.
+struct Load {
+    uri: String,
+    frames: Vec<Bytes>,
+    count: usize,
+    next: AtomicUsize,
+}
+
+impl Load {
+    async fn run(self: Arc<Self>, connection: SendRequest<Full<Bytes>>) {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.count {
+                return;
+            }
+            check(connection.clone(), &self.uri, self.frames[number % self.frames.len()].clone()).await;
+        }
+    }
 }
 
 /// Whether a server answers at all.
@@ -70,7 +80,7 @@ async fn check(mut connection: SendRequest<Full<Bytes>>, uri: &str, frame: Bytes
         .unwrap();
     let answer = connection.send_request(request).await.unwrap().into_body().collect().await.unwrap();
     let status = answer.trailers().and_then(|trailers| trailers.get("grpc-status")).cloned();
-    assert_eq!(status.as_ref().map(|status| status.as_bytes()), Some(b"0".as_slice()), "no gRPC OK");
+    assert_eq!(status.as_ref().map(http::HeaderValue::as_bytes), Some(b"0".as_slice()), "no gRPC OK");
 }
 
 fn frame(message: &[u8]) -> Bytes {

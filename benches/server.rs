@@ -1,4 +1,4 @@
-//! The server against a no-op: CPU per check of `countersign serve` with everything on, over that of a tonic ext_authz
+//! The server against a no-op: CPU per check of `countersign serve` with everything on, over that of a tonic `ext_authz`
 //! server of the same build that answers OK to everything. Alternating in one run, since machines are noisy; the last
 //! line is the ratio.
 //!
@@ -8,7 +8,9 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    clippy::missing_panics_doc,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    clippy::print_stdout,
     reason = "a benchmark measures, and ends with a message where it cannot"
 )]
 
@@ -42,10 +44,10 @@ const NO_OP: &str = "no-op-server";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, role, address] = arguments.as_slice() {
-        if role == NO_OP {
-            return serve_no_op(address);
-        }
+    if let [_, role, address] = arguments.as_slice()
+        && role == NO_OP
+    {
+        return serve_no_op(address);
     }
     let quick = arguments.iter().any(|argument| argument == "--test");
     let (checks, rounds, warm_up) = if quick { (200, 1, 200) } else { (CHECKS, ROUNDS, WARM_UP) };
@@ -67,7 +69,7 @@ fn main() {
         for ((_, address, server), rounds) in sides.iter().zip(&mut rounds_of) {
             let (before, started) = (server.cpu(), Instant::now());
             load::run(address, &fixture.requests, checks);
-            let each = (server.cpu() - before).as_secs_f64() * 1e6 / checks as f64;
+            let each = server.cpu().saturating_sub(before).as_secs_f64() * 1e6 / checks as f64;
             let rate = checks as f64 / started.elapsed().as_secs_f64();
             rounds.push((each, rate));
         }

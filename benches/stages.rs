@@ -3,8 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::missing_panics_doc,
+    clippy::panic,
     reason = "a benchmark measures, and ends with a message where it cannot"
 )]
 
@@ -14,8 +13,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use countersign::app::App;
+use countersign::app::Environment;
 use countersign::app::evaluator::Evaluator;
 use countersign::clock::UnixTime;
+use countersign::config::Settings;
 use countersign::decision_log::Record;
 use countersign::ext_authz::Outgoing;
 use countersign::ext_authz::decode::decode;
@@ -50,7 +51,8 @@ fn stages(criterion: &mut Criterion) {
     });
     criterion.bench_function("identity", |bench| bench.iter(|| resolver.resolve(black_box(&attributes), NOW).unwrap()));
 
-    let config = Arc::new(fixture.settings().token);
+    let settings = Settings::load(&fixture.config, &|_| None).unwrap().settings;
+    let config = Arc::new(settings.token);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (keys, problems) = runtime.block_on(token::refresh::load_once(Arc::clone(&config), NOW));
     assert!(problems.is_empty(), "{problems:?}");
@@ -69,7 +71,8 @@ fn stages(criterion: &mut Criterion) {
 
 fn whole(criterion: &mut Criterion) {
     let fixture = Fixture::new("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0");
-    let app = App::load(&fixture.config, &(Arc::new(|_: &str| None) as _)).unwrap();
+    let environment: Environment = Arc::new(|_| None);
+    let app = App::load(&fixture.config, &environment).unwrap();
     let mut evaluator = Evaluator::new(app).unwrap();
     let mut requests = fixture.requests.iter().cycle();
     criterion.bench_function("check", |bench| {

@@ -38,7 +38,7 @@ pub struct Sources {
     pub config: Arc<ArcSwap<Value>>,
 }
 
-/// Prometheus' content type for OpenMetrics text.
+/// The content type of `OpenMetrics` text.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves probes and metrics until `end` completes.

@@ -37,10 +37,10 @@ const EXIT_CODES: &str = "Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answer Envoy's ext_authz checks.
+    /// Answer Envoy's `ext_authz` checks.
     #[command(after_help = EXIT_CODES)]
     Serve(serve::Arguments),
-    /// Decide on recorded CheckRequests, one JSON object a line, exactly as the server would.
+    /// Decide on recorded `CheckRequest`s, one JSON object a line, exactly as the server would.
     #[command(after_help = EXIT_CODES)]
     Eval(eval::Arguments),
     /// Look for problems in configuration and policies: all of them at once.

@@ -24,12 +24,14 @@ pub enum Decision {
 
 /// Permission, and what it does to the request.
 #[derive(Debug, Clone)]
+#[expect(clippy::manual_non_exhaustive, reason = "other modules of this crate are meant")]
 pub struct Grant {
     /// The effects on the request and its response.
     pub effects: Effects,
     /// What the policy adds to the proxy's dynamic metadata.
     pub dynamic_metadata: Map<String, Json>,
     /// Keeps everybody else from making one.
+    #[expect(dead_code, reason = "private, so that no other module can build a grant")]
     seen_true: (),
 }
 

@@ -28,7 +28,7 @@ use tokio::time::sleep;
 /// Where checks are answered, and within which bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Addresses of the ext_authz service.
+    /// Addresses of the `ext_authz` service.
     pub checks: Vec<Address>,
     /// Whether gRPC reflection is served.
     pub reflection: bool,

@@ -98,21 +98,21 @@ fn run_one(folder: &Path, evaluator: &mut Evaluator) -> Result<Vec<String>, Stri
     let shown = Shown { input: want.contains_key("input"), rules: want.contains_key("rules") };
     let got = evaluator.evaluate(&wire, now, shown);
     let mut failures = Vec::new();
-    compare(&Json::Object(want), &got, String::new(), &mut failures);
+    compare(&Json::Object(want), &got, "", &mut failures);
     Ok(failures)
 }
 
 /// Notes every place where `got` lacks what `want` has.
-fn compare(want: &Json, got: &Json, place: String, failures: &mut Vec<String>) {
+fn compare(want: &Json, got: &Json, place: &str, failures: &mut Vec<String>) {
     match (want, got) {
         (Json::Object(want), Json::Object(got)) => {
             for (key, want) in want {
-                compare(want, got.get(key).unwrap_or(&Json::Null), format!("{place}/{key}"), failures);
+                compare(want, got.get(key).unwrap_or(&Json::Null), &format!("{place}/{key}"), failures);
             }
         }
         (Json::Array(want), Json::Array(got)) if want.len() == got.len() => {
             for (index, (want, got)) in want.iter().zip(got).enumerate() {
-                compare(want, got, format!("{place}/{index}"), failures);
+                compare(want, got, &format!("{place}/{index}"), failures);
             }
         }
         _ if want == got => {}
@@ -128,7 +128,7 @@ mod tests {
 
     fn differences(want: &Json, got: &Json) -> Vec<String> {
         let mut failures = Vec::new();
-        compare(want, got, String::new(), &mut failures);
+        compare(want, got, "", &mut failures);
         failures
     }
 

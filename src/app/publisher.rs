@@ -80,7 +80,7 @@ struct Publication {
 impl Refreshing {
     fn start(keys: Arc<KeySets>, metrics: &Arc<Metrics>) -> Self {
         let (sender, publications) = mpsc::channel(PUBLICATIONS);
-        let (handle, work) = keep_fresh(keys, Arc::clone(metrics), move |keys| {
+        let (handle, work) = keep_fresh(keys, metrics, move |keys| {
             let sender = sender.clone();
             async move {
                 let (in_force, published) = oneshot::channel();

@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
 
-    /// The CheckRequests: a file, or `-` for standard input.
+    /// The `CheckRequest`s: a file, or `-` for standard input.
     #[arg(long, value_name = "FILE|-")]
     check_request: PathBuf,
 

@@ -101,7 +101,9 @@ fn show_test(test: &TestReport) {
     if let Outcome::Error(message) = outcome {
         super::say(format_args!("    {message}"));
     }
-    prints.iter().for_each(|print| super::say(format_args!("    {print}")));
+    for print in prints {
+        super::say(format_args!("    {print}"));
+    }
 }
 
 fn show_coverage(coverage: &Coverage) {

@@ -89,7 +89,7 @@ reasons! {
     PolicyTimeLimit "policy_time_limit" 503 "The policy ran longer than its time limit.";
     PolicyError "policy_error" 503 "The policy could not be evaluated.";
     PolicyPanic "policy_panic" 503 "The policy engine failed; its instance has been replaced.";
-    ServerRouteInvalid "server_route_invalid" 503 "The route's context_extensions have an unknown `countersign.` key or value.";
+    ServerRouteInvalid "server_route_invalid" 503 "The route's `context_extensions` have an unknown `countersign.` key or value.";
     ServerNotReady "server_not_ready" 503 "No policy is loaded yet.";
     ServerDeadline "server_deadline" 503 "The proxy's deadline passed while the issuer's keys were waited for.";
     ServerOverloaded "server_overloaded" 503 "Too many requests wait for keys already.";

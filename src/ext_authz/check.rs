@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
+use std::sync::Arc;
 
 use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 
@@ -54,7 +55,7 @@ pub fn check(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, 
     let revision = authorizer.revision();
     record.message_bytes = call.wire.len();
     record.revision =
-        Some(Revision { number: revision.number, policy: revision.policy.clone(), shape: revision.rules.shape });
+        Some(Revision { number: revision.number, policy: Arc::clone(&revision.policy), shape: revision.rules.shape });
     let decided = match decode(call.wire) {
         Err(denial) => Step::Decided(Decision::Deny(denial)),
         Ok(attributes) => {

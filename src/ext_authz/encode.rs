@@ -68,7 +68,7 @@ pub enum SeveralValues {
 /// Makes the answer to one check. `dynamic_metadata` always has the `decision_id`, whatever the policy put there.
 pub fn encode(decision: Decision, decision_id: &str, options: Options) -> CheckResponse {
     match decision {
-        Decision::Allow(Grant { effects, dynamic_metadata }) => CheckResponse {
+        Decision::Allow(Grant { effects, dynamic_metadata, .. }) => CheckResponse {
             status: Some(status(Code::Ok)),
             dynamic_metadata: Some(metadata(dynamic_metadata, decision_id)),
             http_response: ok_response(effects, options.several_values).map(HttpResponse::OkResponse),

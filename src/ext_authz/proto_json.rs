@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use thiserror::Error;
 
 /// A `google.protobuf.FileDescriptorSet` of `envoy.service.auth.v3` and all it imports, made by
-/// `examples/gen-descriptors.rs`; the reflection service answers from it too.
+/// `make gen`; the reflection service answers from it too.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("../../proto/envoy.binpb");
 
 const CHECK_REQUEST: &str = "envoy.service.auth.v3.CheckRequest";

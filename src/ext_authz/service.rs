@@ -100,8 +100,8 @@ fn parse_timeout(text: &str) -> Option<Duration> {
     }
     let count: u64 = digits.parse().ok()?;
     Some(match unit {
-        "H" => Duration::from_secs(count.saturating_mul(3600)),
-        "M" => Duration::from_secs(count.saturating_mul(60)),
+        "H" => Duration::from_hours(count),
+        "M" => Duration::from_mins(count),
         "S" => Duration::from_secs(count),
         "m" => Duration::from_millis(count),
         "u" => Duration::from_micros(count),
@@ -118,7 +118,7 @@ mod tests {
     fn reads_grpc_timeouts() {
         assert_eq!(parse_timeout("200m"), Some(Duration::from_millis(200)));
         assert_eq!(parse_timeout("1S"), Some(Duration::from_secs(1)));
-        assert_eq!(parse_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(parse_timeout("99999999H"), Some(Duration::from_hours(99_999_999)));
         for bad in ["", "m", "5", "5x", "123456789m", "-1S", "1.5S", "é"] {
             assert_eq!(parse_timeout(bad), None, "{bad}");
         }

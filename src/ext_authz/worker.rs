@@ -67,7 +67,7 @@ struct State {
     options: Options,
 }
 
-/// How long a check may take where the proxy sets no deadline: Envoy's own default for ext_authz.
+/// How long a check may take where the proxy sets no deadline: Envoy's own default for `ext_authz`.
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(200);
 /// What is kept back of a deadline, so that the answer still arrives.
 const ANSWER_MARGIN: Duration = Duration::from_millis(10);
@@ -124,7 +124,7 @@ impl Worker {
     /// Denies a call whose message the transport did not deliver: too long, compressed, or none.
     pub(super) fn refuse_unread(&self, trace: Option<TraceContext>) -> CheckResponse {
         let mut guard = self.open(trace);
-        self.deny(Denial::new(Reason::RequestTooLarge, "the message is too long or not plainly framed"), &mut guard)
+        Self::deny(Denial::new(Reason::RequestTooLarge, "the message is too long or not plainly framed"), &mut guard)
     }
 
     fn open(&self, trace: Option<TraceContext>) -> Guard {
@@ -137,13 +137,13 @@ impl Worker {
         let mut state = self.state.borrow_mut();
         let Some(State { authorizer, options, .. }) = state.as_mut() else {
             let denial = Denial::new(Reason::ServerNotReady, "no revision is in force yet");
-            return Outgoing::Answer(Box::new(self.deny(denial, guard)));
+            return Outgoing::Answer(Box::new(Self::deny(denial, guard)));
         };
         let call = Call { wire, now: UnixTime::now(), unknown_key, options: *options };
         check(authorizer, &call, &mut guard.record, &mut guard.stopwatch)
     }
 
-    fn deny(&self, denial: Denial, guard: &mut Guard) -> CheckResponse {
+    fn deny(denial: Denial, guard: &mut Guard) -> CheckResponse {
         let decision = Decision::Deny(denial);
         guard.record.outcome = Outcome::from(&decision);
         encode(decision, &guard.record.decision_id.to_string(), Options::default())

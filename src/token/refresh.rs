@@ -121,7 +121,7 @@ impl Default for Tuning {
 /// hold the same keys, fetched later.
 pub fn keep_fresh<P, F>(
     keys: Arc<KeySets>,
-    metrics: Arc<Metrics>,
+    metrics: &Arc<Metrics>,
     publish: P,
 ) -> (RefreshHandle, impl Future<Output = ()> + Send + use<P, F>)
 where
@@ -133,7 +133,7 @@ where
 
 pub(super) fn keep_fresh_tuned<P, F>(
     keys: Arc<KeySets>,
-    metrics: Arc<Metrics>,
+    metrics: &Arc<Metrics>,
     publish: P,
     tuning: Tuning,
 ) -> (RefreshHandle, impl Future<Output = ()> + Send + use<P, F>)
@@ -153,7 +153,7 @@ where
             issuer: issuer.clone(),
             waiting,
             publisher: Arc::clone(&publisher),
-            metrics: Arc::clone(&metrics),
+            metrics: Arc::clone(metrics),
             status,
             tuning,
         });

@@ -82,7 +82,7 @@ impl Server {
 
     /// The exit code, if the process ends in time.
     pub(crate) fn wait(&mut self, limit: Duration) -> Option<i32> {
-        let until = Instant::now() + limit;
+        let until = Instant::now().checked_add(limit).unwrap();
         while Instant::now() < until {
             if let Some(status) = self.process.try_wait().unwrap() {
                 return status.code();
@@ -116,7 +116,7 @@ impl Drop for Server {
 
 /// Waits until something is so.
 pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now().checked_add(PATIENCE).unwrap();
     while !is_so() {
         assert!(Instant::now() < until, "not in time: {what}");
         std::thread::sleep(Duration::from_millis(20));

@@ -187,7 +187,8 @@ fn k4_waiting_records_are_bounded_in_memory() {
 fn k4_bodies_are_not_queued() {
     let (metrics, queued_bytes) = (Metrics::new(), Arc::new(AtomicUsize::new(0)));
     let (queue, records) = sync_channel(4);
-    let sink = Sink { queue, queued_bytes: Arc::clone(&queued_bytes), metrics: metrics.decision_log() };
+    let sink =
+        Sink { queue, with_input: true, queued_bytes: Arc::clone(&queued_bytes), metrics: metrics.decision_log() };
     let mut record = fixture::record();
     let http = record.attributes.as_mut().unwrap().request.as_mut().unwrap().http.as_mut().unwrap();
     http.body = "x".repeat(1 << 20);

@@ -72,7 +72,7 @@ impl Kept {
             count.add_permits(1);
             std::future::ready(())
         };
-        let (handle, working) = keep_fresh_tuned(keys, Metrics::new(), publish, QUICK);
+        let (handle, working) = keep_fresh_tuned(keys, &Metrics::new(), publish, QUICK);
         let mut work = JoinSet::new();
         work.spawn(working);
         Self { handle, in_force, published, config, work }
@@ -281,7 +281,7 @@ async fn who_waits_is_answered_once_the_keys_are_in_force() {
             pass.acquire().await.unwrap().forget();
         }
     };
-    let (handle, work) = keep_fresh_tuned(Arc::new(KeySets::empty(config)), Metrics::new(), publish, QUICK);
+    let (handle, work) = keep_fresh_tuned(Arc::new(KeySets::empty(config)), &Metrics::new(), publish, QUICK);
     let mut running = JoinSet::new();
     running.spawn(work);
     arrived.acquire().await.unwrap().forget();
