@@ -3,11 +3,16 @@
 #![no_main]
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
+use countersign::app::App;
+use countersign::app::Environment;
 use countersign::app::evaluator::Evaluator;
 use countersign::clock::UnixTime;
+use countersign::decision_log::Record;
 use countersign::ext_authz::Outgoing;
 use libfuzzer_sys::fuzz_target;
+use uuid::Uuid;
 
 /// The request says what the policy answers, so the fuzzer reaches every result there is. `deny_all` says no to all.
 const POLICY: &str = r#"package envoy.authz
@@ -19,6 +24,8 @@ nearly := "true"
 also_nearly := {"allowed": 1}
 "#;
 
+const NOW: UnixTime = UnixTime::from_seconds(1_790_000_000);
+
 struct Mode {
     echo: Evaluator,
     nearly: [Evaluator; 2],
@@ -29,34 +36,43 @@ thread_local! {
 }
 
 fn mode(compatibility: &str) -> Mode {
-    let load = |path: &str| {
-        let config = format!(
-            "compatibility: {compatibility}\nroutes: {{caller: optional, token: off}}\n\
-             policy: {{paths: [policy.rego], path: envoy/authz/{path}, time_limit: 1s}}\n"
-        );
-        Evaluator::from_texts(&config, &[("policy.rego", POLICY)]).expect("the fuzzer's own configuration is right")
-    };
-    Mode { echo: load("allow"), nearly: [load("nearly"), load("also_nearly")] }
+    Mode { echo: load(compatibility, "allow"), nearly: ["nearly", "also_nearly"].map(|path| load(compatibility, path)) }
+}
+
+/// Loads the policy by one of its rules. The files are read here and not kept.
+fn load(compatibility: &str, path: &str) -> Evaluator {
+    let folder = std::env::temp_dir().join(format!("countersign-fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for the policy");
+    let config = format!(
+        "compatibility: {compatibility}\nroutes: {{caller: optional, token: off}}\n\
+         policy: {{paths: [policy.rego], path: envoy/authz/{path}, time_limit: 1s}}\n"
+    );
+    let files = [("policy.rego", POLICY), ("config.yaml", &config)];
+    files.iter().for_each(|(name, text)| std::fs::write(folder.join(name), text).expect("a file for the policy"));
+    let environment: Environment = Arc::new(|_| None);
+    let app = App::load(&folder.join("config.yaml"), &environment).expect("the fuzzer's own configuration is right");
+    std::fs::remove_dir_all(&folder).expect("the folder is there");
+    Evaluator::new(app).expect("the fuzzer's own policy is right")
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let now = UnixTime::from_seconds(1_790_000_000);
     MODES.with_borrow_mut(|modes| {
         for mode in modes {
             for evaluator in &mut mode.nearly {
-                assert!(!allowed(evaluator.check(bytes, now)), "allowed without a boolean true");
+                assert!(!allowed(evaluator, bytes), "allowed without a boolean true");
             }
-            if allowed(mode.echo.check(bytes, now)) {
+            if allowed(&mut mode.echo, bytes) {
                 assert!(asks_for_true(bytes), "allowed though the policy's answer holds no boolean true");
             }
         }
     });
 });
 
-fn allowed(outgoing: Outgoing) -> bool {
-    match outgoing {
+fn allowed(evaluator: &mut Evaluator, bytes: &[u8]) -> bool {
+    let mut record = Record::new(Uuid::nil(), NOW);
+    match evaluator.check(bytes, NOW, &mut record) {
         Outgoing::NeedsKeys(_) => false,
-        Outgoing::Answer(answer) => answer.response.status.is_none_or(|status| status.code == 0),
+        Outgoing::Answer(answer) => answer.status.is_none_or(|status| status.code == 0),
     }
 }
 

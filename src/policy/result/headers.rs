@@ -97,7 +97,9 @@ pub(super) fn query_pairs(
         Compatibility::OpaEnvoy => is_path_byte,
     };
     for (name, value) in &pairs {
-        if !name.bytes().chain(value.bytes()).all(is_fit) {
+        let whole =
+            rules.compatibility == Compatibility::OpaEnvoy || (escapes_are_whole(name) && escapes_are_whole(value));
+        if !whole || !name.bytes().chain(value.bytes()).all(is_fit) {
             return Err(named(field, name, "has a character that needs escaping; see `urlquery.encode`"));
         }
     }
@@ -117,6 +119,12 @@ const fn is_query_byte(byte: u8) -> bool {
             byte,
             b'%' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'\''..=b'*' | b',' | b'/' | b':' | b'@' | b'?'
         )
+}
+
+/// Each `%` begins an escape (RFC 3986 §2.1): a lone one is read differently by each that comes after.
+fn escapes_are_whole(text: &str) -> bool {
+    let whole = |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    text.split('%').skip(1).all(whole)
 }
 
 fn check_settable(
