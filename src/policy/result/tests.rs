@@ -226,7 +226,7 @@ fn a_policys_reasons_go_to_the_log_bounded() {
     assert_eq!(detail(r#"{"allowed": false, "reason": "no role", "reasons": ["a", 1, "b"]}"#), "no role; a; b");
     assert_eq!(detail(r#"{"allowed": false, "reason": 5}"#), "");
     let long = serde_json::json!({"allowed": false, "reason": "é".repeat(1000)}).to_string();
-    assert_eq!(detail(&long).chars().count(), super::super::MAX_DETAIL_CHARS + 1);
+    assert_eq!(detail(&long).chars().count(), crate::policy::MAX_DETAIL_CHARS + 1);
 }
 
 #[test]
