@@ -15,6 +15,7 @@ mod builtins;
 mod bundle;
 mod engine;
 mod number;
+mod projection;
 mod result;
 pub mod suite;
 mod unstable;

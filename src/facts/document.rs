@@ -1,7 +1,10 @@
 //! The input document: OPA-Envoy's, key for key, and beside it what Countersign has proven.
 //!
 //! There is one description of it, this `Serialize`. The policy stage serialises it into the engine's values, the
-//! decision log and `eval --show-input` into JSON, so that the three cannot differ.
+//! decision log and `eval --show-input` into JSON, so that the three cannot differ. The policy stage leaves out entries
+//! that no policy reads: what an entry costs is spent when its value is serialised, not before.
+//!
+//! The lengths announced here are what a map has at most: they make room, and nothing depends on them.
 
 mod http;
 mod verified;
@@ -46,7 +49,7 @@ impl Shape {
 impl Serialize for Facts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { attributes, request, caller, user, shape } = *self;
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(13))?;
         if !attributes.absent {
             map.serialize_entry("attributes", attributes)?;
         }
@@ -114,7 +117,11 @@ struct Populated<'a>(&'a [(&'a str, &'a str)]);
 
 impl Serialize for Populated<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().filter(|(_, value)| !value.is_empty()).copied())
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in self.0.iter().filter(|(_, value)| !value.is_empty()) {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
     }
 }
 
@@ -128,8 +135,9 @@ where
     I::Item: Serialize,
 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut seq = serializer.serialize_seq(None)?;
-        for item in (self.0)() {
+        let items = (self.0)();
+        let mut seq = serializer.serialize_seq(items.size_hint().1)?;
+        for item in items {
             seq.serialize_element(&item)?;
         }
         seq.end()

@@ -16,6 +16,7 @@ use super::engine::EntryPoint;
 use super::engine::Rules;
 use super::engine::fault;
 use super::engine::prepared;
+use super::projection::Projection;
 use super::unstable;
 use super::unstable::Outline;
 use crate::facts::document::hex;
@@ -34,6 +35,7 @@ pub struct Bundle {
     policies: Vec<Module>,
     tests: Vec<Module>,
     data: Value,
+    projection: Arc<Projection>,
     rules: Arc<Rules>,
     revision: String,
     warnings: Vec<Problem>,
@@ -81,7 +83,17 @@ impl Bundle {
         }
         let rules = Rules::of(&outlines);
         let warnings = warnings(config, &rules, &data, &outlines);
-        Ok(Self { config: config.clone(), policies, tests, data, rules: Arc::new(rules), revision, warnings })
+        let projection = Arc::new(projection(&outlines));
+        Ok(Self {
+            config: config.clone(),
+            policies,
+            tests,
+            data,
+            projection,
+            rules: Arc::new(rules),
+            revision,
+            warnings,
+        })
     }
 
     /// What names this content: the same files with the same text have the same revision, wherever they lie. Tests
@@ -122,6 +134,11 @@ impl Bundle {
 
     pub(super) const fn data(&self) -> &Value {
         &self.data
+    }
+
+    /// What the policies can see of the input document, whatever the entry point.
+    pub(super) const fn projection(&self) -> &Arc<Projection> {
+        &self.projection
     }
 
     pub(super) const fn rules(&self) -> &Arc<Rules> {
@@ -178,6 +195,21 @@ pub(super) fn checked(config: &Config, modules: &[Module]) -> (Vec<Outline>, Vec
     let are_complete = if problems.is_empty() { Modules::All } else { Modules::Some };
     problems.extend(builtins::check(&outlines, are_complete));
     (outlines, problems)
+}
+
+/// The entries in which others wrote what they liked. They are built whether or not a policy reads them: what goes
+/// beyond the limits of a document is refused, and a change of policy does not change that.
+const FOREIGN: [&str; 2] = ["parsed_body", "user"];
+
+fn projection(outlines: &[Outline]) -> Projection {
+    let mut projection = Projection::default();
+    for name in FOREIGN {
+        projection.add(name);
+    }
+    for module in outlines {
+        projection.join(&module.reads);
+    }
+    projection
 }
 
 fn warnings(config: &Config, rules: &Rules, data: &Value, outlines: &[Outline]) -> Vec<Problem> {

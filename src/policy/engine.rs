@@ -20,8 +20,10 @@ use super::builtins;
 use super::builtins::Ambient;
 use super::bundle::Module;
 use super::bundle::parsed;
+use super::projection::Projection;
 use super::result;
 use super::value::Names;
+use super::value::projected;
 use super::value::to_value;
 use crate::decision::Decision;
 use crate::decision::Denial;
@@ -53,6 +55,7 @@ pub struct Instance {
     engine: Engine,
     ambient: Arc<Ambient>,
     names: Names,
+    projection: Arc<Projection>,
     rules: Arc<Rules>,
     questions: Questions,
     panics: u64,
@@ -73,6 +76,7 @@ impl Instance {
             template,
             ambient,
             names: Names::default(),
+            projection: Arc::clone(bundle.projection()),
             rules: Arc::clone(bundle.rules()),
             questions: Questions::default(),
             panics: 0,
@@ -81,7 +85,7 @@ impl Instance {
 
     /// Decides. Whatever happens inside is a decision: only a boolean `true` allows.
     pub fn decide<D: Serialize + ?Sized>(&mut self, query: &Query<'_, D>) -> Decision {
-        let input = match to_value(query.facts, &mut self.names) {
+        let input = match projected(query.facts, &mut self.names, &self.projection) {
             Ok(input) => input,
             Err(error) => return Decision::Deny(Denial::new(Reason::RequestTooLarge, error.to_string())),
         };

@@ -1,7 +1,7 @@
 //! Everything of regorus that its authors call unstable, in one place: the syntax tree, the table of builtin
 //! functions, and the evaluation of a single rule. A new version of regorus changes this module or nothing.
 //!
-//! What leaves here is plain: [`Outline`], what a module defines and calls.
+//! What leaves here is plain: [`Outline`], what a module defines, calls and reads.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -12,6 +12,7 @@ use regorus::Value;
 use regorus::unstable::BUILTINS;
 use regorus::unstable::BuiltinFcn;
 use regorus::unstable::Expr;
+use regorus::unstable::Import;
 use regorus::unstable::Module;
 use regorus::unstable::Ref;
 use regorus::unstable::Rule;
@@ -19,12 +20,14 @@ use regorus::unstable::RuleHead;
 use regorus::unstable::Source;
 use regorus::unstable::Span;
 
+use super::projection::Projection;
+
 mod walk;
 
 use walk::Walk;
 use walk::constant_path;
 
-/// What one module defines and calls.
+/// What one module defines, calls and reads.
 #[derive(Debug)]
 pub(super) struct Outline {
     /// The module's file, as it was named when it was added.
@@ -37,6 +40,8 @@ pub(super) struct Outline {
     pub(super) rules: Vec<RuleOutline>,
     /// The lines that hold an expression: what coverage counts.
     pub(super) lines: BTreeSet<u32>,
+    /// What it can see of the input document; rather too much than too little.
+    pub(super) reads: Projection,
 }
 
 /// One definition of a rule.
@@ -76,17 +81,27 @@ pub(super) fn outlines(engine: &mut Engine) -> Vec<Outline> {
 
 fn outline(module: &Module) -> Outline {
     let (package, _) = constant_path(&module.package.refr);
-    let mut lines = BTreeSet::new();
-    let rules = module.policy.iter().map(|rule| rule_outline(rule, &package, &mut lines)).collect();
+    let (mut lines, mut reads) = (BTreeSet::new(), Projection::default());
+    let rules = module.policy.iter().map(|rule| rule_outline(rule, &package, &mut lines, &mut reads)).collect();
+    // `import input` by itself is no use: the engine ignores it.
+    let names_a_part = |import: &&Import| import.r#as.is_some() || !matches!(*import.refr, Expr::Var { .. });
+    module.imports.iter().filter(names_a_part).for_each(|import| reads.join(&walk::reads(&import.refr)));
     let imports = module.imports.iter().filter_map(|import| {
         let (target, _) = constant_path(&import.refr);
         let alias = import.r#as.as_ref().map_or_else(|| target.last().cloned(), |alias| Some(alias.text().to_owned()));
         Some((alias?, target))
     });
-    Outline { file: module.package.span.source.file().clone(), package, imports: imports.collect(), rules, lines }
+    Outline {
+        file: module.package.span.source.file().clone(),
+        package,
+        imports: imports.collect(),
+        rules,
+        lines,
+        reads,
+    }
 }
 
-fn rule_outline(rule: &Rule, package: &[String], lines: &mut BTreeSet<u32>) -> RuleOutline {
+fn rule_outline(rule: &Rule, package: &[String], lines: &mut BTreeSet<u32>, reads: &mut Projection) -> RuleOutline {
     let mut walk = Walk::default();
     let (reference, parameters, default) = match rule {
         Rule::Spec { head, bodies, .. } => {
@@ -101,13 +116,14 @@ fn rule_outline(rule: &Rule, package: &[String], lines: &mut BTreeSet<u32>) -> R
             (head_reference(head), parameters, None)
         }
         Rule::Default { refr, args, value, .. } => {
-            walk.expression(value);
+            walk.default_rule(args, value);
             let is_true = matches!(**value, Expr::Bool { value: Value::Bool(true), .. });
             (refr, (!args.is_empty()).then_some(args.len()), Some(is_true))
         }
     };
     let (own, addressable) = constant_path(reference);
     lines.append(&mut walk.lines);
+    reads.join(&walk.reads);
     RuleOutline {
         path: [package, own.as_slice()].concat(),
         addressable,

@@ -21,7 +21,7 @@ pub(super) struct RequestHttp<'a> {
 impl Serialize for RequestHttp<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let HttpView { host, path, path_raw, segments } = self.view;
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(8))?;
         map.serialize_entry("method", &self.http.method)?;
         map.serialize_entry("scheme", &self.http.scheme)?;
         map.serialize_entry("host", host)?;
@@ -41,7 +41,7 @@ impl Serialize for HeaderLists<'_> {
         // Sorted with a stable order of values, so that repeated headers become one list without a hash map.
         let mut fields: Vec<_> = self.0.header_fields().map(|(name, value)| (lower_case(name), value)).collect();
         fields.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(fields.len()))?;
         for group in fields.chunk_by(|(a, _), (b, _)| a == b) {
             if let Some((name, _)) = group.first() {
                 map.serialize_entry(name, &Sequence(|| group.iter().map(|(_, value)| String::from_utf8_lossy(value))))?;

@@ -17,7 +17,7 @@ pub(super) struct CallerView<'a>(pub(super) &'a Caller);
 impl Serialize for CallerView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Caller { spiffe_id, proof, certificate } = self.0;
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(7))?;
         map.serialize_entry("spiffe_id", spiffe_id.as_str())?;
         map.serialize_entry("trust_domain", spiffe_id.trust_domain())?;
         map.serialize_entry("path", spiffe_id.path())?;
@@ -52,7 +52,7 @@ impl Serialize for UserView<'_> {
             claims,
             delegation: _,
         } = self.0;
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(9))?;
         map.serialize_entry("issuer", issuer)?;
         map.serialize_entry("subject", subject)?;
         map.serialize_entry("audience", audience)?;

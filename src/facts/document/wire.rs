@@ -28,7 +28,7 @@ impl Serialize for Attributes {
             route_metadata_context,
             tls_session_sni,
         } = self;
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(7))?;
         entry_if_some(&mut map, "source", source.as_ref())?;
         entry_if_some(&mut map, "destination", destination.as_ref())?;
         entry_if_some(&mut map, "request", request.as_ref())?;
@@ -46,7 +46,7 @@ impl Serialize for Attributes {
 impl Serialize for Peer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { address, service, labels, principal, certificate } = self;
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(5))?;
         entry_if_some(&mut map, "address", address.as_ref())?;
         entry_if_set(&mut map, "service", service)?;
         if !labels.is_empty() {
@@ -78,7 +78,7 @@ struct SocketAddress<'a> {
 
 impl Serialize for SocketAddress<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(2))?;
         entry_if_set(&mut map, "address", self.address)?;
         entry_if_some(&mut map, "portValue", self.port.as_ref())?;
         map.end()
@@ -87,7 +87,7 @@ impl Serialize for SocketAddress<'_> {
 
 impl Serialize for Request {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(2))?;
         entry_if_some(&mut map, "time", self.time.map(|(seconds, nanos)| Timestamp { seconds, nanos }).as_ref())?;
         entry_if_some(&mut map, "http", self.http.as_ref())?;
         map.end()
@@ -102,7 +102,7 @@ struct Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(2))?;
         entry_if_some(&mut map, "seconds", (self.seconds != 0).then_some(&self.seconds))?;
         entry_if_some(&mut map, "nanos", (self.nanos != 0).then_some(&self.nanos))?;
         map.end()
@@ -126,7 +126,7 @@ impl Serialize for Http {
             body,
             raw_body,
         } = self;
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(13))?;
         entry_if_set(&mut map, "id", id)?;
         entry_if_set(&mut map, "method", method)?;
         if !headers.is_empty() {
@@ -152,7 +152,7 @@ struct HeaderMap<'a>(&'a [RawHeader]);
 
 impl Serialize for HeaderMap<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(1))?;
         if !self.0.is_empty() {
             map.serialize_entry("headers", self.0)?;
         }
@@ -162,7 +162,7 @@ impl Serialize for HeaderMap<'_> {
 
 impl Serialize for RawHeader {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(3))?;
         entry_if_set(&mut map, "key", &self.key)?;
         entry_if_set(&mut map, "value", &self.value)?;
         if !self.raw_value.is_empty() {

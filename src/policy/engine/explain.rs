@@ -17,7 +17,7 @@ use super::rules::Definition;
 use crate::policy::Query;
 use crate::policy::unstable::evaluate_alone;
 use crate::policy::value::Names;
-use crate::policy::value::to_value;
+use crate::policy::value::projected;
 
 /// What is behind one decision.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Instance {
     /// that was looked at, and leaves the serving engine alone. Functions are not listed: they fire for arguments,
     /// not for a request.
     pub fn explain<D: Serialize + ?Sized>(&self, query: &Query<'_, D>) -> Explanation {
-        let input = match to_value(query.facts, &mut Names::default()) {
+        let input = match projected(query.facts, &mut Names::default(), &self.projection) {
             Ok(input) => input,
             Err(error) => return Explanation { error: Some(error.to_string()), ..Explanation::default() },
         };

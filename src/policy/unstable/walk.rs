@@ -1,4 +1,4 @@
-//! One walk over a rule, for the calls it makes and the lines it has.
+//! One walk over a rule, for the calls it makes, the lines it has, and what it reads of the input document.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,24 @@ use regorus::unstable::Ref;
 use regorus::unstable::RuleAssign;
 use regorus::unstable::RuleBody;
 use regorus::unstable::RuleHead;
+use regorus::unstable::WithModifier;
 
 use super::Call;
+use super::Projection;
 
 /// The deepest nesting of expressions. The engine follows them on the stack, at several kilobytes a level.
 const MAX_DEPTH: usize = 100;
+
+/// The name of the input document, which no other can take.
+const INPUT: &str = "input";
 
 /// What has been seen.
 #[derive(Default)]
 pub(super) struct Walk {
     pub(super) calls: Vec<Call>,
     pub(super) lines: BTreeSet<u32>,
+    /// What can be seen of the input document: where that is not plain, all of it.
+    pub(super) reads: Projection,
     /// Whether expressions nest deeper than [`MAX_DEPTH`]; what is below has not been seen.
     pub(super) too_deep: bool,
     depth: usize,
@@ -38,8 +45,19 @@ impl Walk {
                 self.keys(refr);
                 self.all(key);
             }
-            RuleHead::Func { assign, .. } => self.assignment(assign.as_ref()),
+            RuleHead::Func { refr, args, assign, .. } => {
+                self.aside(|walk| {
+                    walk.keys(refr);
+                    walk.all(args);
+                });
+                self.assignment(assign.as_ref());
+            }
         }
+    }
+
+    pub(super) fn default_rule(&mut self, parameters: &[Ref<Expr>], value: &Expr) {
+        self.aside(|walk| walk.all(parameters));
+        self.expression(value);
     }
 
     pub(super) fn body(&mut self, body: &RuleBody) {
@@ -74,6 +92,7 @@ impl Walk {
     fn deeper(&mut self, look: impl FnOnce(&mut Self)) {
         if self.depth >= MAX_DEPTH {
             self.too_deep = true;
+            self.reads = Projection::Whole;
             return;
         }
         self.depth = self.depth.saturating_add(1);
@@ -93,7 +112,23 @@ impl Walk {
                 self.query(query);
             }
         }
-        statement.with_mods.iter().for_each(|with| self.expression(&with.r#as));
+        statement.with_mods.iter().for_each(|with| self.with(with));
+    }
+
+    fn with(&mut self, with: &WithModifier) {
+        self.expression(&with.r#as);
+        if constant_path(&with.refr).0.first().is_some_and(|root| root == INPUT) {
+            self.reads = Projection::Whole;
+        } else {
+            self.aside(|walk| walk.expression(&with.refr));
+        }
+    }
+
+    /// Looks only for what is read: names, parameters and targets are not evaluated, so no test has to cover them.
+    fn aside(&mut self, look: impl FnOnce(&mut Self)) {
+        let mut walk = Self { depth: self.depth, ..Self::default() };
+        look(&mut walk);
+        self.reads.join(&walk.reads);
     }
 
     fn all<'e>(&mut self, expressions: impl IntoIterator<Item = &'e Ref<Expr>>) {
@@ -107,10 +142,14 @@ impl Walk {
 
     fn parts(&mut self, expression: &Expr) {
         match expression {
-            Expr::RefDot { refr, .. } => self.expression(refr),
-            Expr::RefBrack { refr, index, .. } => self.all([refr, index]),
+            Expr::RefDot { refr, field, .. } => self.entry(refr, Some(field.0.text())),
+            Expr::RefBrack { refr, index, .. } => {
+                self.entry(refr, constant(index));
+                self.expression(index);
+            }
             Expr::Call { fcn, params, span, .. } => {
                 let (name, _) = constant_path(fcn);
+                self.aside(|walk| walk.expression(fcn));
                 self.calls.push(Call { name, arguments: params.len(), line: span.line });
                 self.all(params);
             }
@@ -134,10 +173,36 @@ impl Walk {
             | Expr::RawString { .. }
             | Expr::Number { .. }
             | Expr::Bool { .. }
-            | Expr::Null { .. }
-            | Expr::Var { .. } => {}
+            | Expr::Null { .. } => {}
+            Expr::Var { .. } => {
+                if is_input(expression) {
+                    self.reads = Projection::Whole;
+                }
+            }
         }
     }
+
+    /// What a reference goes through: of the input document, only the entry of the next key.
+    fn entry(&mut self, of: &Expr, key: Option<&str>) {
+        match key {
+            Some(key) if is_input(of) => {
+                self.lines.insert(of.span().line);
+                self.reads.add(key);
+            }
+            _ => self.expression(of),
+        }
+    }
+}
+
+fn is_input(expression: &Expr) -> bool {
+    matches!(expression, Expr::Var { span, .. } if span.text() == INPUT)
+}
+
+/// What a reference by itself reads of the input document.
+pub(super) fn reads(reference: &Expr) -> Projection {
+    let mut walk = Walk::default();
+    walk.expression(reference);
+    walk.reads
 }
 
 /// A reference as a path, up to its first key that is no constant string; and whether no key but the last is one.
@@ -151,7 +216,7 @@ pub(super) fn constant_path(reference: &Expr) -> (Vec<String>, bool) {
                 refr
             }
             Expr::RefBrack { refr, index, .. } => {
-                keys.push(constant(index));
+                keys.push(constant(index).map(str::to_owned));
                 refr
             }
             Expr::Var { span, .. } => {
@@ -165,10 +230,10 @@ pub(super) fn constant_path(reference: &Expr) -> (Vec<String>, bool) {
     (keys.into_iter().rev().map_while(|key| key).collect(), !variable)
 }
 
-fn constant(key: &Expr) -> Option<String> {
+fn constant(key: &Expr) -> Option<&str> {
     match key {
         Expr::String { value: Value::String(text), .. } | Expr::RawString { value: Value::String(text), .. } => {
-            Some(text.as_ref().to_owned())
+            Some(text)
         }
         _ => None,
     }

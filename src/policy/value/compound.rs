@@ -88,10 +88,27 @@ impl<'n> Entries<'n> {
         Self { builder, pairs: Vec::with_capacity(room(length)), key: Value::Undefined }
     }
 
+    fn name<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<Value, ValueError> {
+        match key.serialize(Builder { is_name: true, ..self.builder.part() })? {
+            name @ Value::String(_) => Ok(name),
+            scalar @ (Value::Bool(_) | Value::Number(_)) => Ok(Value::from(scalar.to_string())),
+            _ => Err(ValueError::Key),
+        }
+    }
+
     fn push<T: Serialize + ?Sized>(&mut self, key: Value, value: &T) -> Result<(), ValueError> {
-        let value = value.serialize(self.builder.part())?;
-        self.pairs.push((key, value));
+        if self.shows(&key) {
+            let value = value.serialize(self.builder.part())?;
+            self.pairs.push((key, value));
+        }
         Ok(())
+    }
+
+    fn shows(&self, key: &Value) -> bool {
+        match (self.builder.projection, key) {
+            (Some(projection), Value::String(name)) => projection.shows(name),
+            _ => true,
+        }
     }
 }
 
@@ -100,16 +117,21 @@ impl SerializeMap for Entries<'_> {
     type Error = ValueError;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), ValueError> {
-        self.key = match key.serialize(Builder { is_name: true, ..self.builder.part() })? {
-            name @ Value::String(_) => name,
-            scalar @ (Value::Bool(_) | Value::Number(_)) => Value::from(scalar.to_string()),
-            _ => return Err(ValueError::Key),
-        };
+        self.key = self.name(key)?;
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), ValueError> {
         let key = std::mem::replace(&mut self.key, Value::Undefined);
+        self.push(key, value)
+    }
+
+    fn serialize_entry<K, T>(&mut self, key: &K, value: &T) -> Result<(), ValueError>
+    where
+        K: Serialize + ?Sized,
+        T: Serialize + ?Sized,
+    {
+        let key = self.name(key)?;
         self.push(key, value)
     }
 
@@ -130,7 +152,7 @@ const NUMBER: &str = "$serde_json::private::Number";
 impl<'n> Record<'n> {
     pub(super) fn new(name: &'static str, builder: Builder<'n>, length: usize) -> Result<Self, ValueError> {
         let is_number = name == NUMBER;
-        let builder = if is_number { builder } else { builder.deeper()? };
+        let builder = if is_number { Builder { projection: None, ..builder } } else { builder.deeper()? };
         Ok(Self { entries: Entries::new(builder, Some(length)), is_number })
     }
 }
