@@ -140,7 +140,14 @@ impl Authorizer {
         now: UnixTime,
     ) -> policy::Explanation {
         let output = &self.revision.rules.output;
-        self.policy.explain(&policy::Query { entry_point, facts, now, seed: decision_id.as_u128(), output })
+        self.policy.explain(&policy::Query {
+            entry_point,
+            facts,
+            user: facts.user,
+            now,
+            seed: decision_id.as_u128(),
+            output,
+        })
     }
 
     /// Decides on one request. What the stages find goes into `record` as they find it, so that a denial's record says
@@ -193,6 +200,7 @@ impl Authorizer {
         let query = policy::Query {
             entry_point: route.path,
             facts: &facts,
+            user: facts.user,
             now,
             seed: check.decision_id.as_u128(),
             output: &rules.output,

@@ -21,11 +21,13 @@ pub use caller::Caller;
 pub use caller::CertificateFacts;
 pub use caller::Proof;
 pub use document::Shape;
+pub use document::UserView;
 pub use request::Body;
 pub use request::HttpView;
 pub use request::RequestView;
 pub use user::Actor;
 pub use user::Delegation;
+pub use user::Rendered;
 pub use user::User;
 
 /// Everything the stages before the policy have found, borrowed.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::clock::UnixTime;
 use crate::facts::Facts;
+use crate::facts::User;
 
 mod builtins;
 mod bundle;
@@ -101,6 +102,8 @@ pub struct Query<'a, D: ?Sized = Facts<'a>> {
     pub entry_point: &'a str,
     /// What `input` is.
     pub facts: &'a D,
+    /// The user in it, where there is one whose form may be kept for the next question.
+    pub user: Option<&'a User>,
     /// What `time.now_ns` answers.
     pub now: UnixTime,
     /// What `rand.intn` and `uuid.rfc4122` draw from: the decision's ID as a number, so that a replay draws the same.

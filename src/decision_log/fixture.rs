@@ -23,6 +23,7 @@ use crate::facts::Http;
 use crate::facts::HttpView;
 use crate::facts::Peer;
 use crate::facts::Proof;
+use crate::facts::Rendered;
 use crate::facts::Request;
 use crate::facts::RequestView;
 use crate::facts::Shape;
@@ -103,6 +104,7 @@ fn user() -> User {
         expires_at: 1_795_515_372,
         claims,
         delegation: Some(Delegation { actors: vec![planner] }),
+        rendered: Rendered::default(),
     }
 }
 

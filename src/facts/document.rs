@@ -18,7 +18,7 @@ use serde::ser::SerializeSeq;
 use self::http::RequestHttp;
 use self::verified::CallerView;
 use self::verified::DelegationView;
-use self::verified::UserView;
+pub use self::verified::UserView;
 use super::Body;
 use super::Facts;
 

@@ -1,5 +1,9 @@
 //! The user a request is made for, once proven.
 
+use std::any::Any;
+use std::fmt;
+use std::sync::OnceLock;
+
 use serde_json::Map;
 use serde_json::Value as Json;
 
@@ -26,6 +30,50 @@ pub struct User {
     pub claims: Map<String, Json>,
     /// The `act` chain, where there is one.
     pub delegation: Option<Delegation>,
+    /// The policy engine's own form of all this.
+    pub rendered: Rendered,
+}
+
+/// Where the policy engine keeps its form of a user, so that a token that is met again is not rendered again. No fact:
+/// it does not print, it does not count when users are compared, and a copy of a user begins without it.
+#[derive(Default)]
+pub struct Rendered(OnceLock<Box<dyn Any + Send + Sync>>);
+
+impl Rendered {
+    /// What is kept here, made now where there is nothing yet.
+    ///
+    /// # Errors
+    /// Those of `make`; nothing is kept then.
+    pub fn get_or_try_init<T, E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+    where
+        T: Any + Clone + Send + Sync,
+    {
+        if let Some(kept) = self.0.get().and_then(|kept| kept.downcast_ref::<T>()) {
+            return Ok(kept.clone());
+        }
+        let made = make()?;
+        // Somebody else's form, or one made meanwhile, stays: there is one engine, so both are the same.
+        let _kept_already = self.0.set(Box::new(made.clone()));
+        Ok(made)
+    }
+}
+
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rendered")
+    }
+}
+
+impl Clone for Rendered {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Rendered {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
 }
 
 /// Who acts for the user (RFC 8693 §4.1), outermost (current) actor first.

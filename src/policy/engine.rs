@@ -23,11 +23,13 @@ use super::bundle::parsed;
 use super::projection::Projection;
 use super::result;
 use super::value::Names;
+use super::value::ValueError;
 use super::value::projected;
 use super::value::to_value;
 use crate::decision::Decision;
 use crate::decision::Denial;
 use crate::decision::Reason;
+use crate::facts::UserView;
 use crate::problem::Problem;
 
 mod entry;
@@ -45,6 +47,9 @@ pub(super) use rules::Rules;
 /// (one step is a fraction of a microsecond), often enough to stop well within a millisecond.
 const STEPS_BETWEEN_CLOCK_READS: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
 
+/// The entry of the document that is kept from one request to the next.
+const USER: &str = "user";
+
 /// The most lines of a policy's `print` that go to the log for one decision.
 const MAX_PRINTS: usize = 16;
 
@@ -56,6 +61,8 @@ pub struct Instance {
     ambient: Arc<Ambient>,
     names: Names,
     projection: Arc<Projection>,
+    /// The projection less the user, where it is not the whole document.
+    without_user: Option<Projection>,
     rules: Arc<Rules>,
     questions: Questions,
     panics: u64,
@@ -77,6 +84,7 @@ impl Instance {
             ambient,
             names: Names::default(),
             projection: Arc::clone(bundle.projection()),
+            without_user: bundle.projection().without(USER),
             rules: Arc::clone(bundle.rules()),
             questions: Questions::default(),
             panics: 0,
@@ -85,7 +93,7 @@ impl Instance {
 
     /// Decides. Whatever happens inside is a decision: only a boolean `true` allows.
     pub fn decide<D: Serialize + ?Sized>(&mut self, query: &Query<'_, D>) -> Decision {
-        let input = match projected(query.facts, &mut self.names, &self.projection) {
+        let input = match self.input(query) {
             Ok(input) => input,
             Err(error) => return Decision::Deny(Denial::new(Reason::RequestTooLarge, error.to_string())),
         };
@@ -105,6 +113,21 @@ impl Instance {
             (None, Ok(Value::Undefined)) => Decision::Deny(Denial::new(Reason::PolicyUndefined, question.entry.name())),
             (None, Ok(value)) => result::decision(&value, query.output, &question.place),
         }
+    }
+
+    /// What the policies can see of the document. The user is the largest part of most, and the same for every request
+    /// with the same token: its value is built once and kept with it.
+    fn input<D: Serialize + ?Sized>(&mut self, query: &Query<'_, D>) -> Result<Value, ValueError> {
+        let Some((user, others)) = query.user.zip(self.without_user.as_ref()) else {
+            return projected(query.facts, &mut self.names, &self.projection);
+        };
+        let names = &mut self.names;
+        let kept = user.rendered.get_or_try_init(|| to_value(&UserView(user), names))?;
+        let mut input = projected(query.facts, names, others)?;
+        if let Ok(entries) = input.as_object_mut() {
+            entries.insert(names.name(USER), kept);
+        }
+        Ok(input)
     }
 
     /// How often the engine has panicked and was replaced: any is a defect worth an alert.

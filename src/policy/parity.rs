@@ -57,7 +57,7 @@ impl Group {
         let output = OutputRules { compatibility: Compatibility::OpaEnvoy, owned_prefix: String::new() };
         let now = UnixTime::from_seconds(1_795_515_072);
         let entry_point = &self.entry_point;
-        self.instance.decide(&Query { entry_point, facts: request, now, seed: 7, output: &output })
+        self.instance.decide(&Query { entry_point, facts: request, user: None, now, seed: 7, output: &output })
     }
 }
 

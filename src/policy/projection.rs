@@ -35,6 +35,16 @@ impl Projection {
         }
     }
 
+    /// The same without the entry of this name; `None` where it has no such entry, or everything.
+    pub(super) fn without(&self, name: &str) -> Option<Self> {
+        match self {
+            Self::Entries(names) if names.contains(name) => {
+                Some(Self::Entries(names.iter().filter(|entry| *entry != name).cloned().collect()))
+            }
+            Self::Entries(_) | Self::Whole => None,
+        }
+    }
+
     /// Whether the entry of this name is built.
     pub(super) fn shows(&self, name: &str) -> bool {
         match self {

@@ -96,7 +96,7 @@ impl Default for Names {
 }
 
 impl Names {
-    fn name(&mut self, name: &str) -> Value {
+    pub(super) fn name(&mut self, name: &str) -> Value {
         if name.len() > MAX_CACHED_BYTES {
             return Value::from(name);
         }

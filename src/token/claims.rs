@@ -15,6 +15,7 @@ use crate::decision::Denial;
 use crate::decision::Reason;
 use crate::facts::Actor;
 use crate::facts::Delegation;
+use crate::facts::Rendered;
 use crate::facts::User;
 
 /// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
@@ -68,6 +69,7 @@ pub(super) fn read(claims: Map<String, Json>, token_type: Option<String>) -> Res
         issued_at: numeric_date(&claims, "iat")?.map(|date| seconds(date.as_secs())),
         expires_at: seconds(expires_at.as_secs()),
         delegation: delegation(&claims)?,
+        rendered: Rendered::default(),
         claims,
     };
     Ok(VerifiedToken { user: Arc::new(user), not_before, confirmation })

@@ -51,6 +51,7 @@ fn user(delegation: Option<Delegation>) -> User {
         expires_at: 60,
         claims,
         delegation,
+        rendered: crate::facts::Rendered::default(),
     }
 }
 

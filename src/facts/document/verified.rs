@@ -36,7 +36,9 @@ impl Serialize for CallerView<'_> {
     }
 }
 
-pub(super) struct UserView<'a>(pub(super) &'a User);
+/// `input.user`.
+#[derive(Debug)]
+pub struct UserView<'a>(pub &'a User);
 
 impl Serialize for UserView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -51,6 +53,7 @@ impl Serialize for UserView<'_> {
             expires_at,
             claims,
             delegation: _,
+            rendered: _,
         } = self.0;
         let mut map = serializer.serialize_map(Some(9))?;
         map.serialize_entry("issuer", issuer)?;

@@ -47,7 +47,7 @@ impl Asked {
 
     fn ask_at(&mut self, entry_point: &str, input: &Json, seed: u128) -> Decision {
         let now = UnixTime::parse_rfc3339("2026-11-24T10:11:12.5Z").unwrap();
-        self.instance.decide(&Query { entry_point, facts: input, now, seed, output: &self.output })
+        self.instance.decide(&Query { entry_point, facts: input, user: None, now, seed, output: &self.output })
     }
 
     fn denial(&mut self, rule: &str, input: &Json) -> Denial {
@@ -186,6 +186,7 @@ unrelated if input.method == "GET"
         let explanation = asked.instance.explain(&Query {
             entry_point: "a/allow",
             facts: input,
+            user: None,
             now,
             seed: 0,
             output: &asked.output,
@@ -210,7 +211,8 @@ unrelated if input.method == "GET"
 fn explains_what_failed_and_what_was_printed() {
     let asked = Asked::new("allow if { print(\"x is\", input.x); startswith(input.x, \"a\") }");
     let facts = &json!({"x": 5});
-    let query = Query { entry_point: "a/allow", facts, now: UnixTime::default(), seed: 0, output: &asked.output };
+    let query =
+        Query { entry_point: "a/allow", facts, user: None, now: UnixTime::default(), seed: 0, output: &asked.output };
     let explanation = asked.instance.explain(&query);
     assert_eq!(explanation.value, None);
     assert_eq!(explanation.error.unwrap(), "a.rego:3: `startswith` expects string argument. Got `5` instead");

@@ -12,9 +12,11 @@ use crate::facts::Body;
 use crate::facts::Facts;
 use crate::facts::Http;
 use crate::facts::HttpView;
+use crate::facts::Rendered;
 use crate::facts::Request;
 use crate::facts::RequestView;
 use crate::facts::Shape;
+use crate::facts::User;
 
 /// The same policy twice: as it serves, and with every document built as a whole.
 struct Both {
@@ -37,7 +39,14 @@ impl Both {
     /// The decision of both, if it is one.
     fn assert_agree<D: Serialize + ?Sized>(&mut self, entry_point: &str, facts: &D) -> String {
         let output = OutputRules { compatibility: Compatibility::OpaEnvoy, owned_prefix: String::new() };
-        let query = Query { entry_point, facts, now: UnixTime::from_seconds(1_795_515_072), seed: 7, output: &output };
+        let query = Query {
+            entry_point,
+            facts,
+            user: None,
+            now: UnixTime::from_seconds(1_795_515_072),
+            seed: 7,
+            output: &output,
+        };
         let decision = format!("{:?}", self.serving.decide(&query));
         assert_eq!(decision, format!("{:?}", self.whole.decide(&query)), "{entry_point}");
         let rules = |instance: &Instance| format!("{:?}", instance.explain(&query));
@@ -185,11 +194,44 @@ fn what_no_policy_reads_is_not_serialised() {
     let mut both = Both::of("allow := input.read.unread");
     let output = OutputRules { compatibility: Compatibility::Strict, owned_prefix: String::new() };
     let (now, seed, entry_point) = (UnixTime::default(), 0, "p/allow");
-    let query = Query { entry_point, facts: &Document, now, seed, output: &output };
+    let query = Query { entry_point, facts: &Document, user: None, now, seed, output: &output };
     assert!(matches!(both.serving.decide(&query), Decision::Allow(_)));
     let fields = Fields { read: json!({"unread": true}), unread: Untouchable };
-    let query = Query { entry_point, facts: &fields, now, seed, output: &output };
+    let query = Query { entry_point, facts: &fields, user: None, now, seed, output: &output };
     assert!(matches!(both.serving.decide(&query), Decision::Allow(_)));
+}
+
+/// The user's value is kept with the user from one request to the next, and is what it would be without that.
+#[test]
+fn a_user_met_again_is_the_same_user() {
+    let mut both = Both::of("x := {\"allowed\": false, \"body\": json.marshal([input.user, input.parsed_path])}");
+    let claims = json!({"sub": "alice", "tenant": {"id": 7}, "roles": ["a", "b"]});
+    let user = User {
+        issuer: "https://idp.example".to_owned(),
+        subject: "alice".to_owned(),
+        audience: vec!["orders".to_owned()],
+        client_id: None,
+        scopes: vec!["orders:read".to_owned()],
+        token_type: Some("at+jwt".to_owned()),
+        issued_at: Some(1),
+        expires_at: 2,
+        claims: claims.as_object().cloned().unwrap(),
+        delegation: None,
+        rendered: Rendered::default(),
+    };
+    let output = OutputRules { compatibility: Compatibility::Strict, owned_prefix: String::new() };
+    for path in ["first", "second"] {
+        let request = RequestView { parsed_path: vec![path.to_owned()], ..RequestView::default() };
+        let attributes = Attributes::default();
+        let user = Some(&user);
+        let facts = Facts { attributes: &attributes, request: &request, caller: None, user, shape: Shape::Strict };
+        let now = UnixTime::default();
+        let query = Query { entry_point: "p/x", facts: &facts, user, now, seed: 0, output: &output };
+        let kept = format!("{:?}", both.serving.decide(&query));
+        let plain = format!("{:?}", both.whole.decide(&Query { user: None, ..query }));
+        assert_eq!(kept, plain);
+        assert!(kept.contains("alice") && kept.contains(path), "{kept}");
+    }
 }
 
 /// A document that is no object stays what it is.
