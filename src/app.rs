@@ -18,6 +18,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
+use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::sync::Semaphore;
@@ -37,7 +38,7 @@ use crate::decision_log::Recorder;
 use crate::ext_authz::Health;
 use crate::ext_authz::OtherServices;
 use crate::lifecycle::Readiness;
-use crate::lifecycle::watch::Fingerprint;
+use crate::lifecycle::watch::Watched;
 use crate::listener::Address;
 use crate::listener::Listener;
 use crate::policy;
@@ -46,6 +47,7 @@ use crate::policy::Compatibility;
 use crate::problem::Problem;
 use crate::telemetry;
 use crate::telemetry::Metrics;
+use crate::token::KeySource;
 
 use publisher::Ports;
 use publisher::Publisher;
@@ -59,6 +61,7 @@ pub struct App {
     path: PathBuf,
     environment: Environment,
     loaded: Loaded,
+    watched: Watched,
 }
 
 /// Settings and policy, as the files have them now.
@@ -84,8 +87,15 @@ impl std::fmt::Debug for App {
 }
 
 impl Loaded {
-    fn read(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Problem>> {
+    /// Reads everything. What is read, or cannot be, is in `watched` as it looked before.
+    fn read(
+        path: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+        watched: &mut Watched,
+    ) -> Result<Self, Vec<Problem>> {
+        *watched = watched.again();
         let crate::config::Loaded { settings, mut warnings } = Settings::load(path, environment)?;
+        watched.follow(files(path, &settings));
         let bundle = Bundle::load(&settings.policy)?;
         warnings.extend_from_slice(bundle.warnings());
         if !bundle.defines(&settings.policy.entry_point) {
@@ -97,6 +107,15 @@ impl Loaded {
         }
         Ok(Self { settings, bundle, warnings })
     }
+}
+
+/// The files whose change means a reload.
+fn files(config: &Path, settings: &Settings) -> impl Iterator<Item = PathBuf> {
+    let keys = settings.token.issuers.iter().filter_map(|issuer| match &issuer.keys {
+        KeySource::File(path) => Some(path.clone()),
+        KeySource::Url { .. } | KeySource::Discovery { .. } => None,
+    });
+    std::iter::once(config.to_owned()).chain(settings.policy.paths.iter().cloned()).chain(keys)
 }
 
 /// An entry point without a rule denies everything. In strict mode such a policy does not come into force; OPA-Envoy
@@ -116,8 +135,9 @@ impl App {
     /// # Errors
     /// Every problem there is, at once.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, Vec<Problem>> {
-        let loaded = Loaded::read(path, &**environment)?;
-        Ok(Self { path: path.to_owned(), environment: Arc::clone(environment), loaded })
+        let mut watched = Watched::of([path.to_owned()]);
+        let loaded = Loaded::read(path, &**environment, &mut watched)?;
+        Ok(Self { path: path.to_owned(), environment: Arc::clone(environment), loaded, watched })
     }
 
     /// What works, but rarely as meant.
@@ -152,15 +172,22 @@ impl App {
         runtime.block_on(async {
             let delay = self.loaded.settings.listeners.drain_delay;
             let end = shutdown_signal()?;
-            let running = self.start().await?;
-            end.await;
-            running.end(delay).await
+            // From the first moment on, since by default the signal ends the process.
+            let hangups = signal(SignalKind::hangup()).context("SIGHUP")?;
+            let mut running = self.start(hangups).await?;
+            let is_cut_short = tokio::select! {
+                () = end => false,
+                Some(_) = running.accepting.join_next() => true,
+            };
+            running.end(delay).await?;
+            anyhow::ensure!(!is_cut_short, "accepting ended by itself: a worker is gone");
+            Ok(())
         })
     }
 
     /// Binds everything, and only then serves.
-    async fn start(self) -> anyhow::Result<Running> {
-        let Self { path, environment, loaded } = self;
+    async fn start(self, hangups: Signal) -> anyhow::Result<Running> {
+        let Self { path, environment, loaded, watched } = self;
         let listen = loaded.settings.listeners.clone();
         let Bound { checks, probes, private } = Bound::bind(&loaded.settings).await?;
 
@@ -186,6 +213,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             config: Arc::clone(&shown),
         };
+        let (watched, in_force) = watch::channel(Arc::new(watched));
         let ports = Ports {
             path,
             environment,
@@ -194,13 +222,14 @@ impl App {
             metrics: Arc::clone(&metrics),
             shown,
             health: health.clone(),
+            watched,
         };
         let publisher = Publisher::start(ports, loaded).await.map_err(|problems| problems_error(&problems))?;
 
         let mut tasks = JoinSet::new();
         let (trigger, triggers) = mpsc::channel(TRIGGERS);
-        tasks.spawn(watch_files(publisher.watched(), trigger.clone()));
-        tasks.spawn(watch_hangup(trigger)?);
+        tasks.spawn(watch_files(in_force, trigger.clone()));
+        tasks.spawn(watch_hangups(hangups, trigger));
         tasks.spawn(publisher.run(triggers));
         tasks.spawn(report_end("probes", admin::serve_probes(probes, sources.clone(), until(draining.clone()))));
         tasks.spawn(report_end("admin", admin::serve_private(private, sources, until(draining))));
@@ -305,36 +334,35 @@ fn start_log(settings: &Settings, metrics: &Arc<Metrics>) -> anyhow::Result<LogE
     Ok((Some(sink), Some(writer)))
 }
 
-/// Asks for a reload whenever a watched file looks different, once it has looked the same twice: a half-written file
-/// changes again.
-async fn watch_files(paths: Vec<PathBuf>, trigger: mpsc::Sender<&'static str>) {
-    let look = || Fingerprint::of(paths.iter().map(PathBuf::as_path));
+/// Asks for a reload whenever a watched file looks different from what was read, once it has looked the same twice: a
+/// half-written file changes again.
+async fn watch_files(read: watch::Receiver<Arc<Watched>>, trigger: mpsc::Sender<&'static str>) {
     let mut ticks = interval(WATCH_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut in_force = look();
-    let mut last = in_force.clone();
+    let mut last = Watched::clone(&read.borrow());
+    let mut asked = None;
     loop {
         ticks.tick().await;
-        let now = look();
-        if now != in_force && now == last {
+        let before = Arc::clone(&read.borrow());
+        let files = Arc::clone(&before);
+        // Aside, since a file system may hang.
+        let Ok(now) = spawn_blocking(move || files.again()).await else { return };
+        if now != *before && now == last && asked.as_ref() != Some(&now) {
             if trigger.send("file").await.is_err() {
                 return;
             }
-            in_force = now.clone();
+            asked = Some(now.clone());
         }
         last = now;
     }
 }
 
-fn watch_hangup(trigger: mpsc::Sender<&'static str>) -> io::Result<impl Future<Output = ()>> {
-    let mut hangups = signal(SignalKind::hangup())?;
-    Ok(async move {
-        while hangups.recv().await.is_some() {
-            if trigger.send("SIGHUP").await.is_err() {
-                return;
-            }
+async fn watch_hangups(mut hangups: Signal, trigger: mpsc::Sender<&'static str>) {
+    while hangups.recv().await.is_some() {
+        if trigger.send("SIGHUP").await.is_err() {
+            return;
         }
-    })
+    }
 }
 
 fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {

@@ -13,6 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,8 +70,16 @@ impl fmt::Display for Address {
 pub enum Listener {
     /// TCP.
     Tcp(TcpListener),
-    /// Unix, with its path, which is removed at the end.
-    Unix(UnixListener, PathBuf),
+    /// Unix, with its file.
+    Unix(UnixListener, SocketFile),
+}
+
+/// The file of a bound Unix socket. Dropped, it is removed, unless another process has put its own in its place.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    /// Device and inode.
+    identity: (u64, u64),
 }
 
 /// An accepted connection, not yet tied to a runtime, and its place under the connection limit.
@@ -104,7 +113,8 @@ impl Listener {
             Address::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
             Address::Unix(path) => {
                 remove_stale(path)?;
-                Ok(Self::Unix(UnixListener::bind(path)?, path.clone()))
+                let listener = UnixListener::bind(path)?;
+                Ok(Self::Unix(listener, SocketFile { path: path.clone(), identity: identity(path)? }))
             }
         }
     }
@@ -116,7 +126,7 @@ impl Listener {
     pub fn address(&self) -> io::Result<Address> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
-            Self::Unix(_, path) => Ok(Address::Unix(path.clone())),
+            Self::Unix(_, file) => Ok(Address::Unix(file.path.clone())),
         }
     }
 
@@ -153,12 +163,16 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            let _already_gone = std::fs::remove_file(path);
+        if identity(&self.path).is_ok_and(|found| found == self.identity) {
+            let _already_gone = std::fs::remove_file(&self.path);
         }
     }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
 /// A socket file that a killed process left would make binding fail. Anything but a socket is left alone.
@@ -201,5 +215,18 @@ mod tests {
         std::fs::write(&path, "kept").unwrap();
         assert!(Listener::bind(&Address::Unix(path.clone())).await.is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"kept");
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_ends_leaves_its_successors_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("checks.sock"));
+        let Address::Unix(path) = &address else { panic!("a path") };
+        let ending = Listener::bind(&address).await.unwrap();
+        let successor = Listener::bind(&address).await.unwrap();
+        drop(ending);
+        assert!(std::os::unix::net::UnixStream::connect(path).is_ok());
+        drop(successor);
+        assert!(!path.exists());
     }
 }

@@ -4,6 +4,8 @@
 
 #[path = "serve/client.rs"]
 mod client;
+#[path = "serve/frames.rs"]
+mod frames;
 #[path = "serve/server.rs"]
 mod server;
 
@@ -12,6 +14,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use client::Wire;
+use frames::Frames;
 use server::Server;
 use server::eventually;
 
@@ -74,6 +77,56 @@ fn j4_what_is_no_request_is_denied_and_never_a_grpc_error() {
 }
 
 #[test]
+fn j4_headers_of_every_kind_are_no_reason_for_a_grpc_error() {
+    let server = Server::start(OPEN, ALLOW_GET);
+    let client = Wire::connect(&server.tcp());
+    // Envoy's tracers copy these from the client's request, which may have 60 KiB of headers.
+    let long = "a".repeat(60 * 1024);
+    let usual = ("content-type", "application/grpc");
+    let cases: [&[(&str, &str)]; 7] = [
+        &[usual, ("tracestate", &long)],
+        &[],
+        &[("content-type", "text/plain")],
+        &[usual, ("grpc-encoding", "gzip")],
+        &[usual, ("grpc-timeout", "never")],
+        &[usual, ("grpc-timeout", "0n")],
+        &[usual, ("traceparent", "00-rubbish")],
+    ];
+    for headers in cases {
+        let answer = client.call_with(client::CHECK, headers, &client::frame(0, &request("PUT")));
+        let names: Vec<_> = headers.iter().map(|(name, _)| name).collect();
+        assert_eq!((answer.grpc_status.as_str(), answer.allowed()), ("0", Some(false)), "{names:?}");
+    }
+}
+
+#[test]
+fn j1_resets_do_not_end_the_checks_beside_them() {
+    let server = Server::start(OPEN, ALLOW_GET);
+    let mut frames = Frames::connect(&server.tcp());
+    let given_up =
+        (0..200).map(|index| 3 + 2 * index).flat_map(|stream| [frames::check_headers(stream), frames::reset(stream)]);
+    let burst: Vec<u8> = [frames::check_headers(1)].into_iter().chain(given_up).flatten().collect();
+    frames.send(&burst).unwrap();
+    frames.send(&frames::check_data(1, &client::frame(0, &request("GET")))).unwrap();
+    let (answer, goaway) = frames.answer(1);
+    assert_eq!(goaway, None);
+    assert!(!answer.is_empty(), "the check is answered");
+}
+
+#[test]
+fn j1_a_flood_of_resets_ends_its_own_connection_alone() {
+    let server = Server::start(OPEN, ALLOW_GET);
+    let other = Wire::connect(&server.tcp());
+    let mut frames = Frames::connect(&server.tcp());
+    let flood = |from: u32| -> Vec<u8> {
+        let streams = (from..from + 5_000).map(|index| 1 + 2 * index);
+        streams.flat_map(|stream| [frames::check_headers(stream), frames::reset(stream)].concat()).collect()
+    };
+    let _ended_midway = (0..20).try_for_each(|part| frames.send(&flood(part * 5_000)));
+    assert_eq!(other.check(&request("GET")).allowed(), Some(true));
+}
+
+#[test]
 fn j9_other_services_are_there_only_where_asked_for() {
     let health = "/grpc.health.v1.Health/Check";
     let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
@@ -112,6 +165,45 @@ fn a_reload_takes_effect_and_a_broken_one_does_not() {
 }
 
 #[test]
+fn files_that_a_reload_names_are_watched_from_then_on() {
+    let server = Server::start(OPEN, ALLOW_GET);
+    let client = Wire::connect(&server.tcp());
+    server.write("other.rego", ALLOW_GET);
+    server.reconfigure("paths: [policy.rego]", "paths: [other.rego]");
+    eventually("the configuration is read", || server.private("/config").1.contains("other.rego"));
+    server.write("other.rego", ALLOW_POST);
+    eventually("the new file is watched", || client.check(&request("POST")).allowed() == Some(true));
+
+    server.write("third.rego", "package envoy.authz\nallow if {");
+    server.reconfigure("paths: [other.rego]", "paths: [third.rego]");
+    eventually("what it names is broken", || server.probe("/readyz").1.contains("third.rego"));
+    server.write("third.rego", ALLOW_GET);
+    eventually("and watched all the same", || client.check(&request("GET")).allowed() == Some(true));
+}
+
+#[test]
+fn a_reload_says_what_waits_for_the_next_start() {
+    let server = Server::start(&format!("{OPEN}decision_log: {{mask: []}}\n"), ALLOW_GET);
+    server.reconfigure("mask: []", "mask: [/input/attributes/request/http/headers/x-secret]");
+    eventually("it is said", || server.log().contains("at the next start"));
+    assert!(server.log().contains("decision_log"), "{}", server.log());
+    assert!(!server.private("/config").1.contains("x-secret"), "what is shown is what is in force");
+}
+
+#[test]
+fn a_storm_of_hangups_ends_nothing() {
+    let server = Server::start(OPEN, ALLOW_GET);
+    let client = Wire::connect(&server.tcp());
+    for _ in 0..50 {
+        server.hang_up();
+        assert_eq!(client.check(&request("GET")).allowed(), Some(true));
+    }
+    server.write("policy.rego", ALLOW_POST);
+    server.hang_up();
+    eventually("the last one counts", || client.check(&request("POST")).allowed() == Some(true));
+}
+
+#[test]
 fn j7_the_end_is_announced_drained_and_clean() {
     let mut server = Server::start(&format!("{OPEN}listeners: {{drain_delay: 1s}}\n"), ALLOW_GET);
     let client = Wire::connect(&server.tcp());
@@ -133,6 +225,20 @@ fn readiness_waits_for_keys_and_says_so() {
     assert_eq!(server.probe("/livez").0, 200);
     let health = Wire::connect(&server.tcp()).call("/grpc.health.v1.Health/Check", &client::frame(0, b""));
     assert_eq!(health.message, [8, 2], "NOT_SERVING");
+}
+
+#[test]
+fn a_key_file_is_read_anew_when_it_changes() {
+    let issuers = "issuers:\n  - {issuer: \"https://idp.example\", keys: {file: policy.rego}, algorithms: [ES256], audiences: [a]}\n";
+    let server = Server::start_unready(issuers, ALLOW_GET);
+    server.write("jwks.json", r#"{"keys": []}"#);
+    server.reconfigure("file: policy.rego", "file: jwks.json");
+    eventually("an empty set is read", || server.private("/config").1.contains("jwks.json"));
+    assert_eq!(server.probe("/readyz").0, 503, "a set without keys verifies no token");
+    let key = r#"{"kty": "EC", "crv": "P-256", "use": "sig", "kid": "1",
+        "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}"#;
+    server.write("jwks.json", &format!(r#"{{"keys": [{key}]}}"#));
+    eventually("the key is there long before the next refresh", || server.probe("/readyz").0 == 200);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use serde_json::Value as Json;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::task::spawn_blocking;
 use tokio::time::interval;
@@ -23,6 +24,7 @@ use crate::config::Settings;
 use crate::ext_authz::Handover;
 use crate::ext_authz::Health;
 use crate::lifecycle::Readiness;
+use crate::lifecycle::watch::Watched;
 use crate::policy::Bundle;
 use crate::policy::Instance;
 use crate::problem::Problem;
@@ -30,9 +32,10 @@ use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Attempt;
 use crate::token;
 use crate::token::KeySets;
+use crate::token::KeySource;
 use crate::token::refresh::RefreshHandle;
 use crate::token::refresh::keep_fresh;
-use crate::token::refresh::load_once;
+use crate::token::refresh::load_keys;
 
 /// Key sets on their way here: each refresher waits until its own is in force, so the queue stays short.
 const PUBLICATIONS: usize = 16;
@@ -51,6 +54,8 @@ pub(super) struct Ports {
     pub(super) shown: Arc<ArcSwap<Json>>,
     /// What `grpc.health.v1` says.
     pub(super) health: Health,
+    /// The files of the last load, as it found them.
+    pub(super) watched: watch::Sender<Arc<Watched>>,
 }
 
 /// Makes revisions, one at a time.
@@ -125,11 +130,6 @@ impl Publisher {
         }
     }
 
-    /// The files whose change means a reload.
-    pub(super) fn watched(&self) -> Vec<PathBuf> {
-        std::iter::once(self.ports.path.clone()).chain(self.settings.policy.paths.iter().cloned()).collect()
-    }
-
     async fn publish_keys(&mut self, publication: Publication) {
         let Publication { keys, in_force } = publication;
         let changed = keys.epoch() != self.keys.epoch();
@@ -164,25 +164,33 @@ impl Publisher {
     }
 
     async fn load(&mut self) -> Result<(), Vec<Problem>> {
-        let (path, environment) = (self.ports.path.clone(), Arc::clone(&self.ports.environment));
-        let loading = spawn_blocking(move || Loaded::read(&path, &*environment));
-        let Loaded { settings, bundle, .. } =
-            loading.await.map_err(|error| vec![Problem::error("", error.to_string())])??;
-        let (bundle, instances) = build(bundle, self.ports.workers.len()).await?;
-        if settings.listeners != self.settings.listeners || settings.admin != self.settings.admin {
-            tracing::warn!("changes under listeners and admin take effect at the next start");
+        let Loaded { mut settings, bundle, warnings } = self.read().await?;
+        for warning in warnings {
+            tracing::warn!(%warning, "worth knowing");
         }
-        let rules = settings.rules();
-        let issuers_changed = rules.token != self.rules.token;
+        let (bundle, instances) = build(bundle, self.ports.workers.len()).await?;
+        keep_what_is_set_up(&mut settings, &self.settings);
+        let rules = Arc::new(settings.rules());
+        let keys = keys_for(&rules.token, &self.keys).await;
         self.settings = Arc::new(settings);
         self.policy = bundle.revision().into();
-        self.rules = Arc::new(rules);
-        if issuers_changed {
-            self.keys = keys_for(&self.rules.token, &self.keys).await;
+        self.rules = rules;
+        if keys.epoch() != self.keys.epoch() {
+            self.keys = keys;
             self.refreshing = Refreshing::start(Arc::clone(&self.keys), &self.ports.metrics);
         }
         self.put_policy_in_force(instances).await;
         Ok(())
+    }
+
+    /// Reads everything aside, and tells what it looked like.
+    async fn read(&self) -> Result<Loaded, Vec<Problem>> {
+        let (path, environment) = (self.ports.path.clone(), Arc::clone(&self.ports.environment));
+        let mut watched = Watched::clone(&self.ports.watched.borrow());
+        let reading = spawn_blocking(move || (Loaded::read(&path, &*environment, &mut watched), watched));
+        let (loaded, watched) = reading.await.map_err(|error| vec![Problem::error("", error.to_string())])?;
+        self.ports.watched.send_replace(Arc::new(watched));
+        loaded
     }
 
     async fn put_policy_in_force(&mut self, instances: Vec<Instance>) {
@@ -224,8 +232,8 @@ impl Publisher {
         let names = |keep: fn(&token::IssuerKeys<'_>) -> bool| -> BTreeSet<String> {
             self.keys.issuers(now).filter(keep).map(|issuer| issuer.issuer.to_owned()).collect()
         };
-        let waited_for = names(|issuer| !issuer.usable && !issuer.optional);
-        let unavailable = names(|issuer| !issuer.usable);
+        let waited_for = names(|issuer| !issuer.serve() && !issuer.optional);
+        let unavailable = names(|issuer| !issuer.serve());
         self.ports.readiness.keys(waited_for, unavailable);
         self.ports.readiness.in_force(self.number);
         let ready = self.ports.readiness.is_ready();
@@ -236,19 +244,40 @@ impl Publisher {
     }
 }
 
-/// The keys that a changed set of issuers begins with: those known already, and the new issuers' fetched first, so that
-/// the change does not deny their tokens for a moment.
-async fn keys_for(config: &Arc<token::Config>, known: &KeySets) -> Arc<KeySets> {
+/// What is set up once stays as it is until the next start, and is shown as it is.
+fn keep_what_is_set_up(settings: &mut Settings, started: &Settings) {
+    let mut waiting = Vec::new();
+    keep("listeners", &mut settings.listeners, &started.listeners, &mut waiting);
+    keep("admin", &mut settings.admin, &started.admin, &mut waiting);
+    keep("decision_log", &mut settings.decision_log, &started.decision_log, &mut waiting);
+    keep("telemetry", &mut settings.telemetry, &started.telemetry, &mut waiting);
+    if !waiting.is_empty() {
+        tracing::warn!(sections = ?waiting, "changes in these sections take effect at the next start");
+    }
+}
+
+fn keep<T: Clone + PartialEq>(section: &'static str, wanted: &mut T, started: &T, waiting: &mut Vec<&'static str>) {
+    if wanted != started {
+        wanted.clone_from(started);
+        waiting.push(section);
+    }
+}
+
+/// The keys that a reload begins with: those known already, with files read anew, so that a key that was taken out of
+/// one is gone when the reload is; and with the keys of new issuers, so that the change does not deny their tokens for
+/// a moment. Where nothing differs they are those known, epoch and all.
+async fn keys_for(config: &Arc<token::Config>, known: &Arc<KeySets>) -> Arc<KeySets> {
     let now = UnixTime::now();
-    let carried = KeySets::carried_over(Arc::clone(config), known);
-    if carried.ready(now) {
-        return Arc::new(carried);
-    }
-    let (loaded, problems) = load_once(Arc::clone(config), now).await;
+    let same_issuers = known.are_of(config);
+    let carried = if same_issuers { KeySets::clone(known) } else { KeySets::carried_over(Arc::clone(config), known) };
+    let wanted = |issuer: &token::IssuerConfig, usable: bool| {
+        matches!(issuer.keys, KeySource::File(_)) || (!usable && !same_issuers)
+    };
+    let (keys, problems) = load_keys(carried, wanted, now).await;
     for problem in problems {
-        tracing::warn!(%problem, "keys of a new issuer");
+        tracing::warn!(%problem, "keys are not as they should be");
     }
-    Arc::new(if loaded.ready(now) { loaded } else { carried })
+    if keys.epoch() == known.epoch() { Arc::clone(known) } else { Arc::new(keys) }
 }
 
 /// Parses the policy once for each worker, on a thread where that disturbs nobody.

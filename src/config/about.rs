@@ -16,7 +16,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ("listeners.workers", "Threads that answer checks. Each has its own copy of the policy and its data."),
     (
         "listeners.max_message_bytes",
-        "The longest check received, in bytes. It must exceed the largest `max_request_bytes` of the proxies plus 64 KiB for headers: what is longer cannot be answered with a denial.",
+        "The longest check received, in bytes. It must exceed the largest `max_request_bytes` of the proxies plus 64 KiB for headers: what is longer is denied unread.",
     ),
     ("listeners.max_connections", "Connections open at once."),
     ("listeners.max_concurrent_streams", "Checks in progress at once in one connection."),

@@ -3,14 +3,19 @@
 //! A second's look at size, time and inode through symlinks sees what a notification would miss: Kubernetes' swap of
 //! `..data`, a bind mount, a network file system. The content itself is read only when something moved.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// What files looked like at one moment.
+/// Files and folders as they looked before they were read. What looks different now has not been read yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Fingerprint(Vec<Entry>);
+pub struct Watched(BTreeMap<PathBuf, Fingerprint>);
+
+/// What a file, or a folder and everything in it, looked like at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Fingerprint(Vec<Entry>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
@@ -19,18 +24,39 @@ struct Entry {
     seen: Option<(u64, u64, i64, i64)>,
 }
 
-/// Files looked at in one go: beyond any real bundle, so that a wrong path (`/`) cannot occupy the program.
+/// Files looked at below one path: beyond any real bundle, so that a wrong path (`/`) cannot occupy the program.
 const MAX_FILES: usize = 10_000;
 /// Directories within directories that are followed.
 const MAX_DEPTH: usize = 16;
 
+impl Watched {
+    /// These files, as they look now.
+    pub fn of(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let mut watched = Self::default();
+        watched.follow(paths);
+        watched
+    }
+
+    /// The same files, as they look now.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::of(self.0.keys().cloned())
+    }
+
+    /// Watches these files instead. Those watched already keep their look, since they may have been read after it.
+    pub fn follow(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        let looks = paths.into_iter().map(|path| {
+            let look = self.0.remove(&path).unwrap_or_else(|| Fingerprint::of(&path));
+            (path, look)
+        });
+        self.0 = looks.collect();
+    }
+}
+
 impl Fingerprint {
-    /// Looks at files and, for directories, at everything in them.
-    pub fn of<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
+    fn of(path: &Path) -> Self {
         let mut entries = Vec::new();
-        for path in paths {
-            look(path, MAX_DEPTH, &mut entries);
-        }
+        look(path, MAX_DEPTH, &mut entries);
         Self(entries)
     }
 }
@@ -68,17 +94,17 @@ mod tests {
         std::os::unix::fs::symlink(root.join("one"), root.join("..data")).unwrap();
         std::os::unix::fs::symlink(Path::new("..data/policy.rego"), root.join("policy.rego")).unwrap();
         let mounted = root.join("policy.rego");
-        let before = Fingerprint::of([mounted.as_path()]);
-        assert_eq!(before, Fingerprint::of([mounted.as_path()]));
+        let before = Watched::of([mounted.clone()]);
+        assert_eq!(before, Watched::of([mounted.clone()]));
         std::os::unix::fs::symlink(root.join("two"), root.join("..data_tmp")).unwrap();
         fs::rename(root.join("..data_tmp"), root.join("..data")).unwrap();
-        assert_ne!(before, Fingerprint::of([mounted.as_path()]));
+        assert_ne!(before, Watched::of([mounted.clone()]));
     }
 
     #[test]
     fn new_changed_and_missing_files_are_seen() {
         let folder = tempfile::tempdir().unwrap();
-        let look = || Fingerprint::of([folder.path()]);
+        let look = || Watched::of([folder.path().to_owned()]);
         let empty = look();
         fs::write(folder.path().join("a.rego"), "package a").unwrap();
         let one = look();
@@ -88,5 +114,20 @@ mod tests {
         assert_ne!(one, changed);
         fs::remove_file(folder.path().join("a.rego")).unwrap();
         assert_ne!(changed, look());
+    }
+
+    #[test]
+    fn a_file_that_changed_while_it_was_read_looks_different() {
+        let folder = tempfile::tempdir().unwrap();
+        let [config, policy] = ["config.yaml", "policy.rego"].map(|name| folder.path().join(name));
+        fs::write(&config, "one").unwrap();
+        let mut watched = Watched::of([config.clone()]);
+        // The configuration changes after it was looked at, and before it is said what else to watch.
+        fs::write(&config, "another").unwrap();
+        watched.follow([config, policy.clone()]);
+        assert_ne!(watched, watched.again());
+        let read = watched.again();
+        fs::write(policy, "package a").unwrap();
+        assert_ne!(read, read.again(), "a file that was not there");
     }
 }

@@ -35,10 +35,14 @@ pub struct Limits {
     pub max_age: Duration,
 }
 
-/// HTTP/2 header lists: Envoy's gRPC client sends well under a kilobyte.
-const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;
-/// Streams reset before they were accepted (CVE-2023-44487): beyond it the connection ends.
-const MAX_PENDING_RESETS: usize = 20;
+/// HTTP/2 header lists. Envoy's gRPC client sends under a kilobyte of its own, but its tracers copy `tracestate` and
+/// `baggage` from the client's request, and what is longer than this is refused by the transport, which Envoy takes for
+/// a failure of the authorizer. So it is several times what Envoy takes from a client (60 KiB unless told otherwise).
+const MAX_HEADER_LIST_BYTES: u32 = 256 * 1024;
+/// Streams reset before they were accepted (CVE-2023-44487): beyond it the connection ends, and with it the checks of
+/// others, since the proxy sends all clients' through one. A client that gives up its requests makes the proxy reset
+/// their checks, and those that came while the worker was at another arrive here together.
+const MAX_PENDING_RESETS: usize = 4096;
 /// Resets that the client provokes from us (CVE-2025-8671).
 const MAX_LOCAL_RESETS: usize = 256;
 /// One stream's window: a CheckRequest with headers and a usual body fits.

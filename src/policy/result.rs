@@ -29,6 +29,9 @@ use headers::Direction;
 const DEFAULT_STATUS: u16 = 403;
 /// The longest body of a refusal: it is an explanation, not a page; Envoy holds it in memory for every refusal.
 const MAX_BODY_BYTES: usize = 64 * 1024;
+/// How deep dynamic metadata may nest. Protobuf readers, Envoy's too, go 100 messages deep, and an object in an object
+/// takes three: what is deeper would reach the proxy as an answer that it cannot read, and so as a gRPC error.
+const MAX_METADATA_DEPTH: usize = 32;
 
 /// The decision that a policy's value stands for. `place` says where the value's rule is, for the log.
 pub(super) fn decision(value: &Value, rules: &OutputRules, place: &str) -> Decision {
@@ -141,6 +144,9 @@ impl<'v> Fields<'v> {
     fn metadata(&self) -> Result<Map<String, Json>, Unfit> {
         match self.dynamic_metadata.map(|value| (value, serde_json::to_value(value))) {
             None => Ok(Map::new()),
+            Some((_, Ok(map @ Json::Object(_)))) if is_deeper(&map, MAX_METADATA_DEPTH) => {
+                Err(Unfit::field("dynamic_metadata", "is nested more than 32 deep"))
+            }
             Some((_, Ok(Json::Object(map)))) => Ok(map),
             Some((other, _)) => Err(Unfit::kind("dynamic_metadata", "an object", other)),
         }
@@ -154,6 +160,16 @@ impl<'v> Fields<'v> {
             _ => None,
         });
         texts.collect()
+    }
+}
+
+/// Whether lists and objects nest more than `depth` deep. Looks no further than that.
+fn is_deeper(json: &Json, depth: usize) -> bool {
+    let Some(inner) = depth.checked_sub(1) else { return json.is_array() || json.is_object() };
+    match json {
+        Json::Array(items) => items.iter().any(|item| is_deeper(item, inner)),
+        Json::Object(fields) => fields.values().any(|field| is_deeper(field, inner)),
+        _ => false,
     }
 }
 

@@ -40,6 +40,13 @@ pub struct IssuerKeys<'a> {
     pub usable: bool,
 }
 
+impl IssuerKeys<'_> {
+    /// Whether a token can be verified with them.
+    pub const fn serve(&self) -> bool {
+        self.usable && self.keys > 0
+    }
+}
+
 impl KeySets {
     /// No keys at all, for the issuers of `config`.
     pub fn empty(config: Arc<Config>) -> Self {
@@ -86,7 +93,12 @@ impl KeySets {
 
     /// Whether every issuer that readiness waits for has keys that may be used.
     pub fn ready(&self, now: UnixTime) -> bool {
-        self.issuers(now).all(|issuer| issuer.optional || (issuer.usable && issuer.keys > 0))
+        self.issuers(now).all(|issuer| issuer.optional || issuer.serve())
+    }
+
+    /// Whether these are the keys of the issuers of `config`, got from where it says.
+    pub fn are_of(&self, config: &Config) -> bool {
+        *self.config == *config
     }
 
     /// Whose keys these are.

@@ -10,6 +10,7 @@ mod task;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
@@ -19,6 +20,7 @@ pub(super) use self::source::FetchLimits;
 use self::task::IssuerTask;
 use self::task::Publisher;
 use super::Config;
+use super::IssuerConfig;
 use super::IssuerIndex;
 use super::key_sets::KeySets;
 use crate::clock::UnixTime;
@@ -176,11 +178,27 @@ where
 
 /// Loads every issuer's keys once, for a command that decides and ends. `now` is when they count as fetched.
 pub async fn load_once(config: Arc<Config>, now: UnixTime) -> (KeySets, Vec<Problem>) {
-    let mut keys = KeySets::empty(Arc::clone(&config));
+    load_keys(KeySets::empty(config), |_, _| true, now).await
+}
+
+/// These keys with those of the issuers that `wanted` picks loaded anew, all at the same time; it is told of each whether
+/// its keys may still be used. Where a load fails the keys stay as they are, and a problem says so.
+pub async fn load_keys(
+    mut keys: KeySets,
+    wanted: impl Fn(&IssuerConfig, bool) -> bool,
+    now: UnixTime,
+) -> (KeySets, Vec<Problem>) {
+    let config = Arc::clone(keys.config());
+    let usable = keys.issuers(now).map(|issuer| issuer.usable);
+    let issuers = config.issuers.iter().zip(usable).enumerate();
+    let loading = issuers
+        .filter(|(_, (issuer, usable))| wanted(issuer, *usable))
+        .map(|(position, (issuer, _))| async move { (position, source::load(issuer, FetchLimits::default()).await) });
+    let loaded = join_all(loading).await;
     let mut problems = Vec::new();
-    for (position, issuer) in config.issuers.iter().enumerate() {
+    for (position, loaded) in loaded {
         let path = format!("issuers[{position}].keys");
-        match source::load(issuer, FetchLimits::default()).await {
+        match loaded {
             Ok(loaded) => {
                 problems.extend(loaded.warnings().iter().map(|warning| Problem::warning(&path, warning)));
                 keys = keys.with(IssuerIndex(position), loaded, now);
@@ -193,6 +211,6 @@ pub async fn load_once(config: Arc<Config>, now: UnixTime) -> (KeySets, Vec<Prob
 
 /// Why an issuer's keys cannot be loaded; `None` where they can.
 #[cfg(test)]
-pub(super) async fn source_error(issuer: &super::IssuerConfig, limits: FetchLimits) -> Option<String> {
+pub(super) async fn source_error(issuer: &IssuerConfig, limits: FetchLimits) -> Option<String> {
     source::load(issuer, limits).await.err().map(|error| error.to_string())
 }

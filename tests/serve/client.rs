@@ -47,11 +47,16 @@ impl Wire {
 
     /// Any bytes to any method.
     pub(crate) fn call(&self, path: &str, body: &[u8]) -> Answer {
-        let request = http::Request::post(format!("http://countersign{path}"))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(Full::new(Bytes::copy_from_slice(body)))
-            .unwrap();
+        self.call_with(path, &[("content-type", "application/grpc"), ("te", "trailers")], body)
+    }
+
+    /// Any bytes to any method, with any headers.
+    pub(crate) fn call_with(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = http::Request::post(format!("http://countersign{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
         let mut connection = self.connection.clone();
         self.runtime.block_on(async move {
             let (head, body) = connection.send_request(request).await.unwrap().into_parts();

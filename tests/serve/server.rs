@@ -62,6 +62,19 @@ impl Server {
         fs::write(self.folder.path().join(name), text).unwrap();
     }
 
+    /// Replaces a part of the configuration.
+    pub(crate) fn reconfigure(&self, from: &str, to: &str) {
+        let path = self.folder.path().join("config.yaml");
+        let config = fs::read_to_string(&path).unwrap();
+        assert!(config.contains(from), "{from} in {config}");
+        fs::write(path, config.replace(from, to)).unwrap();
+    }
+
+    /// What the program has said so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("stderr")).unwrap()
+    }
+
     /// Status and body of a GET on the probes' port.
     pub(crate) fn probe(&self, path: &str) -> (u16, String) {
         get(self.ports[1], path)

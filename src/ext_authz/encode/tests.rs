@@ -1,3 +1,4 @@
+use prost::Message as _;
 use serde_json::json;
 
 use super::*;
@@ -180,5 +181,25 @@ fn metadata_is_the_policys_but_for_the_decision_id() {
                 "o": {"k": {}}, "big": 1.234_567_890_123_456_7e19, "huge": "1e+400",
             })
         );
+    }
+}
+
+/// To Envoy an answer that it cannot read is a failure of the authorizer.
+#[test]
+fn the_deepest_metadata_of_a_policy_can_be_read_again() {
+    for (open, close) in [(r#"{"a":"#, "}"), ("[", "]")] {
+        let (depth, rules) = (
+            31,
+            crate::policy::OutputRules {
+                compatibility: crate::policy::Compatibility::Strict,
+                owned_prefix: String::new(),
+            },
+        );
+        let inner = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+        let result = format!(r#"{{"allowed": true, "dynamic_metadata": {{"a": {inner}}}}}"#);
+        let decision = crate::policy::decision_from_json(&result, &rules).unwrap();
+        assert!(matches!(decision, Decision::Allow(_)), "{open}");
+        let wire = encode(decision, ID, Options::default()).encode_to_vec();
+        CheckResponse::decode(wire.as_slice()).unwrap();
     }
 }

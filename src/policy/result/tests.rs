@@ -255,3 +255,17 @@ fn sizes_are_bounded() {
     let removed = serde_json::json!({"allowed": true, "request_headers_to_remove": many}).to_string();
     assert_eq!(denial(&removed, &opa_envoy()).reason, Reason::PolicyResultInvalid);
 }
+
+#[test]
+fn metadata_is_no_deeper_than_the_proxy_reads() {
+    let nested = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+    for rules in [strict(), opa_envoy()] {
+        for allowed in [true, false] {
+            let result = |depth| format!(r#"{{"allowed": {allowed}, "dynamic_metadata": {}}}"#, nested(depth));
+            let deepest = read(&result(MAX_METADATA_DEPTH), &rules);
+            assert_eq!(matches!(deepest, Decision::Allow(_)), allowed);
+            let deeper = denial(&result(MAX_METADATA_DEPTH + 1), &rules);
+            assert_eq!(deeper.reason, Reason::PolicyResultInvalid);
+        }
+    }
+}

@@ -36,6 +36,7 @@ use crate::token::refresh::RefreshHandle;
 use crate::token::refresh::RefreshOutcome;
 use crate::token::refresh::Tuning;
 use crate::token::refresh::keep_fresh_tuned;
+use crate::token::refresh::load_keys;
 
 const QUICK: Tuning = Tuning {
     fetch: FetchLimits { time: Duration::from_secs(2), bytes: 64 * 1024 },
@@ -359,4 +360,23 @@ async fn a_reload_keeps_the_keys_of_unchanged_sources_only() {
     let audiences = vec!["another".to_owned()];
     let kept = Kept::start_from(Config { issuers: vec![IssuerConfig { audiences, ..same }] }, Some(&keys));
     assert_eq!(kept.keys().issuers(now()).next().unwrap().keys, 1);
+}
+
+#[tokio::test]
+async fn k2_a_reload_reads_what_it_is_asked_to_and_keeps_the_rest() {
+    let (_directory, path) = scratch();
+    let (old, new) = (SigningKey::es256("old"), SigningKey::es256("new"));
+    let file = IssuerConfig { keys: KeySource::File(path.clone()), ..issuer("https://file.example") };
+    let missing = IssuerConfig { keys: KeySource::File(path.with_extension("none")), ..issuer("https://none.example") };
+    let config = Arc::new(Config { issuers: vec![missing, file, issuer("https://kept.example")] });
+    let known = KeySets::empty(config).with(FIRST, key_set(&[&old.jwk]), now());
+    let known = known.with(IssuerIndex(1), key_set(&[&old.jwk]), now());
+    let is_file = |issuer: &IssuerConfig, _usable: bool| issuer.issuer != "https://kept.example";
+    write(&path, &[&old]);
+    let (same, problems) = load_keys(known.clone(), is_file, now()).await;
+    assert_eq!((same.epoch(), problems.len()), (known.epoch(), 1), "one cannot be read, and nothing has changed");
+    write(&path, &[&new, &SigningKey::es256("newer")]);
+    let (changed, _) = load_keys(known.clone(), is_file, now()).await;
+    assert_ne!(changed.epoch(), known.epoch());
+    assert_eq!(changed.issuers(now()).map(|issuer| issuer.keys).collect::<Vec<_>>(), [1, 2, 0]);
 }
