@@ -28,7 +28,7 @@ const RECORD_BYTES: usize = 2048;
 
 /// How long the writer rests when the queue is empty. While it rests no worker pays for waking it, and the records of
 /// that time are written at once; a record is on its way out within this time.
-const REST: Duration = Duration::from_millis(2);
+const REST: Duration = Duration::from_millis(10);
 
 /// How many bytes of lines are gathered for one write.
 const BATCH_BYTES: usize = 64 << 10;
