@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Json;
@@ -12,11 +13,27 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use tokio::time::timeout;
 
 use crate::lifecycle::Readiness;
 use crate::telemetry::Metrics;
+
+/// Connections at a time to each of the two ports. The probes' port is open to other machines, and without a limit they
+/// could take every descriptor that checks need.
+const MAX_CONNECTIONS: usize = 64;
+/// How long a connection may be there, question and answer: a probe gives up after a second, a scrape after ten.
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(10);
+/// How long accepting rests after an error such as "too many open files", which would otherwise spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where the admin side listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,33 +59,46 @@ pub struct Sources {
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves probes and metrics until `end` completes.
-///
-/// # Errors
-/// The socket's.
-pub async fn serve_probes(
-    listener: TcpListener,
-    sources: Sources,
-    end: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+pub async fn serve_probes(listener: TcpListener, sources: Sources, end: impl Future<Output = ()>) {
     let router = Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(sources);
-    axum::serve(listener, router).with_graceful_shutdown(end).await
+    serve(listener, router, end).await;
 }
 
 /// Serves the private side until `end` completes.
-///
-/// # Errors
-/// The socket's.
-pub async fn serve_private(
-    listener: TcpListener,
-    sources: Sources,
-    end: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+pub async fn serve_private(listener: TcpListener, sources: Sources, end: impl Future<Output = ()>) {
     let router = Router::new().route("/config", get(config)).with_state(sources);
-    axum::serve(listener, router).with_graceful_shutdown(end).await
+    serve(listener, router, end).await;
+}
+
+/// One answer a connection, and only so many connections at a time.
+async fn serve(listener: TcpListener, router: Router, end: impl Future<Output = ()>) {
+    let limit = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let accepting = async {
+        while let Ok(place) = Arc::clone(&limit).acquire_owned().await {
+            match listener.accept().await {
+                Ok((stream, _peer)) => drop(tokio::spawn(answer(stream, router.clone(), place))),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to the admin side could not be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = end => {}
+    }
+}
+
+async fn answer(stream: TcpStream, router: Router, _place: OwnedSemaphorePermit) {
+    let service = TowerToHyperService::new(router);
+    let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+    // Whoever asks again will ask again.
+    let _gone_or_too_slow = timeout(MAX_CONNECTION_AGE, connection).await;
 }
 
 /// Alive means that this answers: nothing outside the process belongs into a liveness probe.

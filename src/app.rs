@@ -231,8 +231,8 @@ impl App {
         tasks.spawn(watch_files(in_force, trigger.clone()));
         tasks.spawn(watch_hangups(hangups, trigger));
         tasks.spawn(publisher.run(triggers));
-        tasks.spawn(report_end("probes", admin::serve_probes(probes, sources.clone(), until(draining.clone()))));
-        tasks.spawn(report_end("admin", admin::serve_private(private, sources, until(draining))));
+        tasks.spawn(admin::serve_probes(probes, sources.clone(), until(draining.clone())));
+        tasks.spawn(admin::serve_private(private, sources, until(draining)));
         let accepting = accept(checks, &workers, listen.max_connections);
         Ok(Running { readiness, metrics, health, drain, workers, accepting, tasks, writer })
     }
@@ -379,12 +379,6 @@ fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
 async fn until(mut draining: watch::Receiver<bool>) {
     // An error means that the sender is gone, which is the end too.
     let _gone = draining.wait_for(|draining| *draining).await;
-}
-
-async fn report_end(what: &'static str, serving: impl Future<Output = io::Result<()>>) {
-    if let Err(error) = serving.await {
-        tracing::error!(%error, what, "ended with an error");
-    }
 }
 
 fn problems_error(problems: &[Problem]) -> anyhow::Error {

@@ -37,7 +37,7 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// The longest message read, in bytes.
     pub max_message_bytes: u32,
-    /// Connections at a time; more wait unaccepted.
+    /// Connections at a time; more wait.
     pub max_connections: usize,
     /// Requests at a time on one connection.
     pub max_concurrent_streams: u32,
@@ -135,9 +135,10 @@ impl Listener {
     pub async fn accept_into(self, workers: Vec<mpsc::Sender<Socket>>, limit: Arc<Semaphore>) {
         let mut next = workers.iter().cycle();
         loop {
-            let Ok(permit) = Arc::clone(&limit).acquire_owned().await else { return };
             match self.accept().await {
                 Ok(stream) => {
+                    // Behind accepting: a listener to which nobody comes must not hold a place that another needs.
+                    let Ok(permit) = Arc::clone(&limit).acquire_owned().await else { return };
                     let Some(worker) = next.next() else { return };
                     if worker.send(Socket { stream, permit }).await.is_err() {
                         return;

@@ -127,6 +127,30 @@ fn j1_a_flood_of_resets_ends_its_own_connection_alone() {
 }
 
 #[test]
+fn j3_a_silent_connection_gives_up_its_place() {
+    let mut server = Server::start(&format!("{OPEN}listeners: {{max_connections: 1, drain_delay: 0s}}\n"), ALLOW_GET);
+    let silent = std::net::TcpStream::connect(server.tcp()).unwrap();
+    assert_eq!(Wire::connect(&server.tcp()).check(&request("GET")).allowed(), Some(true));
+    drop(silent);
+    let _silent_again = std::net::TcpStream::connect(server.tcp()).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    server.terminate();
+    assert_eq!(server.wait(Duration::from_secs(5)), Some(0), "the end does not wait for it");
+}
+
+#[test]
+fn j3_the_probes_take_no_more_descriptors_than_their_own() {
+    let server = Server::start(OPEN, ALLOW_GET);
+    let before = server.descriptors();
+    let silent: Vec<_> = (0..200).map(|_| server.connect_to_probes()).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(server.descriptors() < before + 100, "{} after {before}", server.descriptors());
+    assert_eq!(Wire::connect(&server.tcp()).check(&request("GET")).allowed(), Some(true));
+    drop(silent);
+    eventually("the probes answer again", || server.probe("/livez").0 == 200);
+}
+
+#[test]
 fn j9_other_services_are_there_only_where_asked_for() {
     let health = "/grpc.health.v1.Health/Check";
     let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";

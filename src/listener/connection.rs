@@ -21,6 +21,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
+use tokio::time::timeout;
 use tonic::body::Body;
 
 use super::Socket;
@@ -53,6 +54,15 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A peer that has opened a connection speaks at once: the preface is the first thing it sends. HTTP/2's keep-alive begins
+/// only behind it, so that without this a silent peer would keep its place among the connections for ever.
+const FIRST_BYTES: Duration = Duration::from_secs(5);
+/// The same once the end has begun, which should not wait for the silent.
+const FIRST_BYTES_AT_THE_END: Duration = Duration::from_secs(1);
+/// What runs when a connection is asked to close may finish, but no stream keeps it open: a health watch never ends, nor
+/// does a message that does not come.
+const CLOSING: Duration = Duration::from_secs(30);
+
 /// Spawns on the worker's own thread, so that services need not be `Send`.
 #[derive(Debug, Clone, Copy)]
 struct LocalExecutor;
@@ -63,14 +73,14 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
     }
 }
 
-/// Serves one connection until the peer leaves, its age is reached, or `drain` turns true; then what runs is finished.
+/// Serves one connection until the peer leaves, its age is reached, or `drain` turns true; then what runs may finish.
 ///
 /// # Errors
 /// Those of the socket and of HTTP/2, for the log.
 pub async fn serve_connection<H, F>(
     socket: Socket,
     limits: Limits,
-    drain: watch::Receiver<bool>,
+    mut drain: watch::Receiver<bool>,
     handle: H,
 ) -> io::Result<()>
 where
@@ -79,8 +89,30 @@ where
 {
     let Socket { stream, permit: _held_until_the_end } = socket;
     match stream {
-        Stream::Tcp(stream) => serve(TcpStream::from_std(stream)?, limits, drain, handle).await,
-        Stream::Unix(stream) => serve(UnixStream::from_std(stream)?, limits, drain, handle).await,
+        Stream::Tcp(stream) => {
+            let stream = TcpStream::from_std(stream)?;
+            heard(stream.readable(), &mut drain).await?;
+            serve(stream, limits, drain, handle).await
+        }
+        Stream::Unix(stream) => {
+            let stream = UnixStream::from_std(stream)?;
+            heard(stream.readable(), &mut drain).await?;
+            serve(stream, limits, drain, handle).await
+        }
+    }
+}
+
+/// Waits until the peer has said something.
+async fn heard(first: impl Future<Output = io::Result<()>>, drain: &mut watch::Receiver<bool>) -> io::Result<()> {
+    let silence = async {
+        tokio::select! {
+            _ = drain.wait_for(|draining| *draining) => sleep(FIRST_BYTES_AT_THE_END).await,
+            () = sleep(FIRST_BYTES) => {}
+        }
+    };
+    tokio::select! {
+        heard = first => heard,
+        () = silence => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
@@ -116,5 +148,5 @@ where
         () = sleep(limits.max_age) => {}
     }
     connection.as_mut().graceful_shutdown();
-    connection.await.map_err(io::Error::other)
+    timeout(CLOSING, connection).await?.map_err(io::Error::other)
 }

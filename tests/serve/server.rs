@@ -75,6 +75,16 @@ impl Server {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap()
     }
 
+    /// A connection to the probes' port that says nothing.
+    pub(crate) fn connect_to_probes(&self) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", self.ports[1])).unwrap()
+    }
+
+    /// How many descriptors the process has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
+    }
+
     /// Status and body of a GET on the probes' port.
     pub(crate) fn probe(&self, path: &str) -> (u16, String) {
         get(self.ports[1], path)
