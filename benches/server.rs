@@ -31,7 +31,7 @@ use envoy_types::ext_authz::v3::pb::CheckResponse;
 use fixture::Fixture;
 
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Checks in one round of one side.
 const CHECKS: usize = 20_000;

@@ -32,7 +32,7 @@ use uuid::Uuid;
 use fixture::Fixture;
 
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Within the life of the fixture's tokens and certificate.
 const NOW: UnixTime = UnixTime::from_seconds(1_795_515_072);

@@ -176,7 +176,8 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
-/// A socket file that a killed process left would make binding fail. Anything but a socket is left alone.
+/// A socket file that a killed process left would make binding fail; one that an instance still serves passes to its
+/// successor, as with OPA-Envoy. Anything but a socket is somebody's file and is left alone.
 fn remove_stale(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path),

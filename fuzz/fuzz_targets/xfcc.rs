@@ -34,7 +34,8 @@ fn resolve(xfcc: XfccMode, request: &Attributes) -> Option<String> {
 }
 
 fn request(values: &[&[u8]]) -> Attributes {
-    let header = |value: &&[u8]| RawHeader { key: xfcc::HEADER.to_owned(), raw_value: value.to_vec(), ..RawHeader::default() };
+    let header =
+        |value: &&[u8]| RawHeader { key: xfcc::HEADER.to_owned(), raw_value: value.to_vec(), ..RawHeader::default() };
     let http = Http { header_map: Some(values.iter().map(header).collect()), ..Http::default() };
     Attributes { request: Some(Request { http: Some(http), ..Request::default() }), ..Attributes::default() }
 }

@@ -240,6 +240,10 @@ impl Publisher {
         self.ports.metrics.set_ready(ready);
         if ready {
             self.ports.health.serving().await;
+            // The end may have begun meanwhile, and has the last word.
+            if !self.ports.readiness.is_ready() {
+                self.ports.health.not_serving().await;
+            }
         }
     }
 }

@@ -122,6 +122,10 @@ impl Record {
 
     /// Takes the bodies out: they are never logged, and a queue of them would be a client's to fill.
     pub(super) fn shed_bodies(&mut self) {
+        if self.attributes.is_none() {
+            // Nothing of the message was read, so nothing of it waits.
+            self.message_bytes = 0;
+        }
         let http = self.attributes.as_mut().and_then(|attributes| attributes.request.as_mut()?.http.as_mut());
         if let Some(http) = http {
             let (body, raw_body) = (mem::take(&mut http.body), mem::take(&mut http.raw_body));
@@ -141,6 +145,7 @@ impl Record {
     /// takes and another gives back costs both.
     pub(super) fn shed_input(&mut self) {
         self.request = None;
+        self.message_bytes = 0;
         let http = self.attributes.take().and_then(|attributes| attributes.request?.http);
         if let Some(Http { method, path, host, .. }) = http {
             self.message_bytes = method.len().saturating_add(path.len()).saturating_add(host.len());

@@ -51,6 +51,15 @@ pub enum Outgoing {
 /// Checks one request, and leaves in `record` what was found and what it came to. Never fails and never panics: what
 /// cannot be decided is denied.
 pub fn check(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, watch: &mut Stopwatch) -> Outgoing {
+    let outgoing = catch_unwind(AssertUnwindSafe(|| run(authorizer, call, record, watch)));
+    outgoing.unwrap_or_else(|_panic| {
+        let decision = Decision::Deny(Denial::new(Reason::ServerPanic, "the check panicked"));
+        record.outcome = Outcome::from(&decision);
+        Outgoing::Answer(Box::new(encode(decision, &record.decision_id.to_string(), Options::default())))
+    })
+}
+
+fn run(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, watch: &mut Stopwatch) -> Outgoing {
     let id = record.decision_id.hyphenated().to_string();
     let revision = authorizer.revision();
     record.message_bytes = call.wire.len();
@@ -63,9 +72,9 @@ pub fn check(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, 
             record.trace = record.trace.or_else(|| trace_of(&attributes));
             let (decision_id, now, unknown_key) = (record.decision_id, call.now, call.unknown_key);
             let check = Check { attributes: &attributes, decision_id, now, unknown_key };
-            let step = catch_unwind(AssertUnwindSafe(|| authorizer.decide(&check, record, watch)));
+            let step = authorizer.decide(&check, record, watch);
             record.attributes = Some(attributes);
-            step.unwrap_or_else(|_panic| Step::Decided(Decision::Deny(panicked())))
+            step
         }
     };
     match decided {
@@ -81,8 +90,4 @@ pub fn check(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, 
 
 fn trace_of(attributes: &Attributes) -> Option<TraceContext> {
     TraceContext::parse(attributes.http()?.single_header(TRACEPARENT).ok()??)
-}
-
-fn panicked() -> Denial {
-    Denial::new(Reason::ServerPanic, "the check panicked")
 }

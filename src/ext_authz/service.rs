@@ -12,6 +12,7 @@ use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 use http::Request;
 use http::Response;
 use hyper::body::Incoming;
+use tokio::time::timeout;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::server::Grpc;
@@ -21,12 +22,17 @@ use super::codec;
 use super::codec::CheckCodec;
 use super::others::OtherServices;
 use super::worker::Worker;
+use crate::decision::Denial;
+use crate::decision::Reason;
 use crate::telemetry::TraceContext;
 
 /// The path of the one method that decides.
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// How gRPC carries a deadline.
 const TIMEOUT_HEADER: &str = "grpc-timeout";
+/// How long a call may last from its headers on: a message that trickles in must not hold its memory for long. Longer
+/// than any wait of a check itself.
+const MAX_CALL: Duration = Duration::from_secs(30);
 /// W3C Trace Context.
 const TRACE_HEADER: &str = "traceparent";
 
@@ -58,8 +64,12 @@ impl Service {
         let trace = request.headers().get(TRACE_HEADER).and_then(|value| TraceContext::parse(value.to_str().ok()?));
         let method = CheckMethod { worker: Rc::clone(&self.worker), deadline, trace };
         let mut grpc = Grpc::new(CheckCodec).apply_max_message_size_config(Some(self.max_message_bytes), None);
-        let response = grpc.unary(method, request).await;
-        if codec::is_error(&response) { codec::ok_response(&self.worker.refuse_unread(trace)) } else { response }
+        let unread = match timeout(MAX_CALL, grpc.unary(method, request)).await {
+            Ok(response) if !codec::is_error(&response) => return response,
+            Ok(_error) => Denial::new(Reason::RequestTooLarge, "the message is too long or not plainly framed"),
+            Err(_elapsed) => Denial::new(Reason::ServerDeadline, "the message did not arrive in time"),
+        };
+        codec::ok_response(&self.worker.refuse_unread(unread, trace))
     }
 
     async fn other(&self, request: Request<Incoming>) -> Response<Body> {

@@ -55,7 +55,7 @@ pub struct Handover {
 pub struct Worker {
     state: RefCell<Option<State>>,
     recorder: Recorder,
-    /// Requests that wait for keys.
+    /// Bytes of the requests that wait for keys.
     waiting: Cell<usize>,
 }
 
@@ -71,9 +71,11 @@ struct State {
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(200);
 /// What is kept back of a deadline, so that the answer still arrives.
 const ANSWER_MARGIN: Duration = Duration::from_millis(10);
-/// Requests of one worker that may wait for keys at a time. Each is held whole, so a flood of tokens with invented keys
-/// is answered rather than gathered: at Envoy's usual sizes this many are a few megabytes.
-const MAX_WAITING: usize = 1024;
+/// Bytes of one worker's requests that may wait for keys at a time. Each is held whole, so a flood of tokens with
+/// invented keys is answered rather than gathered: at Envoy's usual sizes this is room for thousands.
+const MAX_WAITING_BYTES: usize = 32 << 20;
+/// What a waiting request weighs beside its message.
+const WAITING_BYTES: usize = 4096;
 /// The longest wait for a key, whatever the proxy's deadline: Istio's default of 600 s is no time to hold a request.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
@@ -116,15 +118,15 @@ impl Worker {
         loop {
             match self.check(&wire, unknown_key, &mut guard) {
                 Outgoing::Answer(response) => return *response,
-                Outgoing::NeedsKeys(issuer) => unknown_key = Some(self.fetch_keys(issuer, until).await),
+                Outgoing::NeedsKeys(issuer) => unknown_key = Some(self.fetch_keys(issuer, wire.len(), until).await),
             }
         }
     }
 
-    /// Denies a call whose message the transport did not deliver: too long, compressed, or none.
-    pub(super) fn refuse_unread(&self, trace: Option<TraceContext>) -> CheckResponse {
+    /// Denies a call whose message the transport did not deliver: too long, compressed, none, or not in time.
+    pub(super) fn refuse_unread(&self, denial: Denial, trace: Option<TraceContext>) -> CheckResponse {
         let mut guard = self.open(trace);
-        Self::deny(Denial::new(Reason::RequestTooLarge, "the message is too long or not plainly framed"), &mut guard)
+        Self::deny(denial, &mut guard)
     }
 
     fn open(&self, trace: Option<TraceContext>) -> Guard {
@@ -151,10 +153,10 @@ impl Worker {
 
     /// Waits for one shared fetch of an issuer's keys, within the deadline. Says what to answer if the key is still
     /// unknown on the revision after it: 401 where the issuer was heard, 503 where it was not.
-    async fn fetch_keys(&self, issuer: IssuerIndex, until: Option<Instant>) -> Reason {
+    async fn fetch_keys(&self, issuer: IssuerIndex, bytes: usize, until: Option<Instant>) -> Reason {
         let refresh = self.state.borrow().as_ref().map(|state| state.refresh.clone());
         let Some((refresh, until)) = refresh.zip(until) else { return Reason::TokenKeysUnavailable };
-        let Some(_place) = Place::take(&self.waiting) else { return Reason::ServerOverloaded };
+        let Some(_place) = Place::take(&self.waiting, bytes) else { return Reason::ServerOverloaded };
         match timeout_at(until, refresh.refresh(issuer)).await {
             Ok(outcome) => outcome.denial().reason,
             Err(_out_of_time) => Reason::ServerDeadline,
@@ -163,19 +165,23 @@ impl Worker {
 }
 
 /// A place among the waiting, given back when dropped: also where the proxy gives the call up.
-struct Place<'a>(&'a Cell<usize>);
+struct Place<'a> {
+    waiting: &'a Cell<usize>,
+    bytes: usize,
+}
 
 impl<'a> Place<'a> {
-    fn take(waiting: &'a Cell<usize>) -> Option<Self> {
-        let taken = waiting.get().checked_add(1).filter(|&count| count <= MAX_WAITING)?;
+    fn take(waiting: &'a Cell<usize>, message_bytes: usize) -> Option<Self> {
+        let bytes = message_bytes.saturating_add(WAITING_BYTES);
+        let taken = waiting.get().checked_add(bytes).filter(|&taken| taken <= MAX_WAITING_BYTES)?;
         waiting.set(taken);
-        Some(Self(waiting))
+        Some(Self { waiting, bytes })
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        self.waiting.set(self.waiting.get().saturating_sub(self.bytes));
     }
 }
 
@@ -186,10 +192,12 @@ mod tests {
     #[test]
     fn j6_places_among_the_waiting_are_bounded_and_given_back() {
         let waiting = Cell::new(0);
-        let mut places: Vec<_> = (0..MAX_WAITING).map(|_| Place::take(&waiting).unwrap()).collect();
-        assert!(Place::take(&waiting).is_none());
+        let large = MAX_WAITING_BYTES / 4;
+        let mut places: Vec<_> = std::iter::from_fn(|| Place::take(&waiting, large)).collect();
+        assert_eq!(places.len(), 3);
+        assert!(Place::take(&waiting, large).is_none());
         places.pop();
-        assert!(Place::take(&waiting).is_some());
+        assert!(Place::take(&waiting, large).is_some());
         places.clear();
         assert_eq!(waiting.get(), 0);
     }

@@ -51,10 +51,10 @@ impl Rendered {
         if let Some(kept) = self.0.get().and_then(|kept| kept.downcast_ref::<T>()) {
             return Ok(kept.clone());
         }
-        let made = make()?;
+        let value = make()?;
         // Somebody else's form, or one made meanwhile, stays: there is one engine, so both are the same.
-        let _kept_already = self.0.set(Box::new(made.clone()));
-        Ok(made)
+        let _kept_already = self.0.set(Box::new(value.clone()));
+        Ok(value)
     }
 }
 
