@@ -4,8 +4,12 @@ package envoy.authz
 import data.countersign.agents
 
 allow := {
-	"allowed": agents.permitted,
-	"reason": concat("; ", sort(agents.problems)),
+	"allowed": true,
 	"headers": {"x-rights": concat(" ", sort(agents.required))},
 	"request_headers_to_remove": ["authorization"],
+} if {
+	agents.permitted
+} else := {
+	"allowed": false,
+	"reason": concat("; ", sort(agents.problems)),
 }

@@ -48,6 +48,7 @@ use crate::problem::Problem;
 use crate::telemetry;
 use crate::telemetry::Metrics;
 use crate::token::KeySource;
+use crate::token::refresh::check_files;
 
 use publisher::Ports;
 use publisher::Publisher;
@@ -153,6 +154,16 @@ impl App {
     /// The policy.
     pub fn bundle(&self) -> &Bundle {
         &self.loaded.bundle
+    }
+
+    /// What is wrong with the key files that the configuration names, which serving reads again and again.
+    ///
+    /// # Errors
+    /// Where there is no runtime to read them on.
+    pub fn check_key_files(&self) -> io::Result<Vec<Problem>> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let problems = runtime.block_on(check_files(&self.loaded.settings.token));
+        Ok(problems.into_iter().map(|problem| problem.in_file(self.path.display().to_string())).collect())
     }
 
     /// Serves until SIGTERM or SIGINT.

@@ -40,3 +40,26 @@ fn every_problem_is_told_at_once() {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
+
+#[test]
+fn key_files_that_can_never_work_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::write(root.join("policy.rego"), "package envoy.authz\n\nallow := false\n").unwrap();
+    let issuer = "issuer: https://idp.example, algorithms: [ES256], audiences: [a]";
+    for (keys, text, wanted) in [
+        ("file: keys.json", "nope", "is no JSON object"),
+        ("file: keys.json", "{\"keys\": []}", "has no key that could be used"),
+        ("file: keys.json", "{\"keys\": [{\"kty\": \"oct\", \"k\": \"AAAA\"}]}", "has no key that could be used"),
+        ("discovery: true, ca_file: keys.json", "nope", "holds no PEM certificates"),
+    ] {
+        let config = format!("issuers: [{{{issuer}, keys: {{{keys}}}}}]\npolicy: {{paths: [policy.rego]}}\n");
+        fs::write(root.join("config.yaml"), config).unwrap();
+        fs::write(root.join("keys.json"), text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let output = command.arg("check").arg("-c").arg(root.join("config.yaml")).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{keys}: {text}: {told}");
+        assert!(told.contains(wanted) && told.contains("issuers[0].keys"), "{keys}: {text}: {told}");
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! `want.json` names what must be found in `eval`'s output: every key it has, at any depth; what it does not mention may
 //! be anything. `null` means absent or null. Its `now` fixes the clock and is not compared. The configuration is
-//! `config.yaml` in the same folder or the nearest one above.
+//! `config.yaml` in the same folder or the nearest one above, else the one that the command was given.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -39,7 +39,7 @@ const MAX_DEPTH: usize = 8;
 ///
 /// # Errors
 /// Problems with the folder or with a configuration.
-pub fn run(root: &Path, environment: &Environment) -> Result<Vec<CaseResult>, Vec<Problem>> {
+pub fn run(root: &Path, fallback: &Path, environment: &Environment) -> Result<Vec<CaseResult>, Vec<Problem>> {
     let mut folders = Vec::new();
     find(root, MAX_DEPTH, &mut folders)
         .map_err(|error| vec![Problem::error("", error).in_file(root.display().to_string())])?;
@@ -47,9 +47,7 @@ pub fn run(root: &Path, environment: &Environment) -> Result<Vec<CaseResult>, Ve
     let mut evaluators: BTreeMap<PathBuf, Evaluator> = BTreeMap::new();
     let mut results = Vec::new();
     for folder in folders {
-        let config = nearest_config(&folder, root).ok_or_else(|| {
-            vec![Problem::error("", "no config.yaml here or above").in_file(folder.display().to_string())]
-        })?;
+        let config = nearest_config(&folder, root).unwrap_or_else(|| fallback.to_owned());
         let evaluator = match evaluators.entry(config) {
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::btree_map::Entry::Vacant(place) => {
@@ -64,8 +62,10 @@ pub fn run(root: &Path, environment: &Environment) -> Result<Vec<CaseResult>, Ve
     Ok(results)
 }
 
+/// Finds the folders that hold a case. One with a request and nothing wanted is one too: it fails, and says what it
+/// lacks.
 fn find(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), String> {
-    if folder.join(WANT).is_file() {
+    if folder.join(WANT).is_file() || folder.join(REQUEST).is_file() {
         found.push(folder.to_owned());
     }
     let Some(depth) = depth.checked_sub(1) else { return Ok(()) };

@@ -135,7 +135,7 @@ impl Evaluator {
 fn outcome(outcome: &Outcome) -> Map<String, Json> {
     let (decision, reason, status, detail) = match outcome {
         Outcome::Allowed => ("allow", ALLOWED, Json::Null, Json::Null),
-        Outcome::Denied { reason, detail, http_status } => ("deny", reason.name(), json!(http_status), json!(detail)),
+        Outcome::Denied { reason, detail, http_status } => ("deny", reason.name(), json!(http_status), text(detail)),
         Outcome::Cancelled => ("deny", Reason::ServerPanic.name(), Json::Null, Json::Null),
     };
     let mut answer = Map::new();
@@ -144,6 +144,11 @@ fn outcome(outcome: &Outcome) -> Map<String, Json> {
     answer.insert("http_status".to_owned(), status);
     answer.insert("detail".to_owned(), detail);
     answer
+}
+
+/// A text, or null where there is none.
+fn text(text: &str) -> Json {
+    if text.is_empty() { Json::Null } else { json!(text) }
 }
 
 /// The facts as far as the stages came; `None` where not even the request could be read.

@@ -67,7 +67,7 @@ fn run_all(arguments: &Arguments) -> Result<Tally, Vec<Problem>> {
         }
     }
     for folder in &arguments.cases {
-        for case in cases::run(folder, &environment)? {
+        for case in cases::run(folder, &arguments.config.config, &environment)? {
             let passed = case.failures.is_empty();
             if tally.count(passed) || arguments.verbose {
                 super::say(format_args!("{}: {}", case.name, if passed { "PASS" } else { "FAIL" }));

@@ -82,7 +82,7 @@ impl Bundle {
             return Err(problems);
         }
         let rules = Rules::of(&outlines);
-        let warnings = warnings(config, &rules, &data, &outlines);
+        let warnings = warnings(&data, &outlines);
         let projection = Arc::new(projection(&outlines));
         Ok(Self {
             config: config.clone(),
@@ -212,13 +212,8 @@ fn projection(outlines: &[Outline]) -> Projection {
     projection
 }
 
-fn warnings(config: &Config, rules: &Rules, data: &Value, outlines: &[Outline]) -> Vec<Problem> {
-    let entry = EntryPoint::parse(&config.entry_point);
+fn warnings(data: &Value, outlines: &[Outline]) -> Vec<Problem> {
     let mut warnings = data::copied(data, outlines);
-    if !is_defined(&entry, rules, data) {
-        let message = format!("nothing is defined at the entry point `{}`: every request will be denied", entry.name());
-        warnings.push(Problem::warning("", message));
-    }
     for module in outlines {
         let open = module.rules.iter().filter(|rule| rule.default == Some(true) && rule.parameters.is_none());
         warnings.extend(open.map(|rule| {

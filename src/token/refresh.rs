@@ -214,3 +214,23 @@ pub async fn load_keys(
 pub(super) async fn source_error(issuer: &IssuerConfig, limits: FetchLimits) -> Option<String> {
     source::load(issuer, limits).await.err().map(|error| error.to_string())
 }
+
+/// What is wrong with the key files and root certificates that a configuration names. Nothing is fetched.
+pub async fn check_files(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (position, issuer) in config.issuers.iter().enumerate() {
+        let path = format!("issuers[{position}].keys");
+        match source::load_files(issuer, FetchLimits::default()).await {
+            Err(error) => problems.push(Problem::error(&path, error.to_string())),
+            Ok(None) => {}
+            Ok(Some(keys)) => {
+                problems.extend(keys.warnings().iter().map(|warning| Problem::warning(&path, warning)));
+                if keys.usable() == 0 {
+                    let hint = "every token of this issuer would be denied; see `issuers[].algorithms`";
+                    problems.push(Problem::error(&path, "the file has no key that could be used").hint(hint));
+                }
+            }
+        }
+    }
+    problems
+}

@@ -11,6 +11,7 @@ use crate::decision_log::Mask;
 use crate::decision_log::Outcome;
 use crate::decision_log::Recorder;
 use crate::decision_log::fixture;
+use crate::facts::Http;
 use crate::telemetry::Metrics;
 
 /// Long enough for any machine; a test that waits for it has failed.
@@ -170,6 +171,7 @@ fn k4_waiting_records_are_bounded_in_memory() {
     let large = |recorder: &Recorder| {
         let mut guard = open(recorder);
         guard.record.message_bytes = MAX_QUEUED_BYTES / 4;
+        guard.record.attributes = Some(fixture::attributes(Http::default()));
         guard.finish(Outcome::Allowed);
     };
     (0..10).for_each(|_| large(&recorder));

@@ -86,6 +86,11 @@ pub(in crate::policy) fn problem(error: &Error, file: Option<&str>) -> Problem {
     let text = error.to_string();
     let Report { place, message } = Report::read(&text);
     let problem = Problem::error("", message);
+    let problem = if message.contains("keyword is required") {
+        problem.hint("if the policy is written in Rego v0, set `policy.rego_version: v0`")
+    } else {
+        problem
+    };
     match (place, file) {
         (Some((file, line)), _) => problem.in_file(file).at_line(line),
         (None, Some(file)) => problem.in_file(file),

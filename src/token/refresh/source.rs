@@ -97,6 +97,16 @@ pub(super) async fn load(issuer: &IssuerConfig, limits: FetchLimits) -> Result<K
     Ok(KeySet::parse(&document, &issuer.algorithms)?)
 }
 
+/// Loads what of an issuer's keys is in files: the keys themselves, or the roots that a fetch would trust.
+pub(super) async fn load_files(issuer: &IssuerConfig, limits: FetchLimits) -> Result<Option<KeySet>, LoadError> {
+    match &issuer.keys {
+        KeySource::File(_) => load(issuer, limits).await.map(Some),
+        KeySource::Url { ca_file, .. } | KeySource::Discovery { ca_file } => {
+            client(ca_file.as_deref(), limits.bytes).await.map(|_client| None)
+        }
+    }
+}
+
 async fn document(issuer: &IssuerConfig, max_bytes: usize) -> Result<Vec<u8>, LoadError> {
     match &issuer.keys {
         KeySource::File(path) => read(path, max_bytes).await,
