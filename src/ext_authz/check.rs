@@ -51,8 +51,12 @@ pub enum Outgoing {
 /// Checks one request, and leaves in `record` what was found and what it came to. Never fails and never panics: what
 /// cannot be decided is denied.
 pub fn check(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, watch: &mut Stopwatch) -> Outgoing {
-    let outgoing = catch_unwind(AssertUnwindSafe(|| run(authorizer, call, record, watch)));
-    outgoing.unwrap_or_else(|_panic| {
+    or_denied(record, |record| run(authorizer, call, record, watch))
+}
+
+/// A defect is a denial, with a record of it.
+fn or_denied(record: &mut Record, run: impl FnOnce(&mut Record) -> Outgoing) -> Outgoing {
+    catch_unwind(AssertUnwindSafe(|| run(record))).unwrap_or_else(|_panic| {
         let decision = Decision::Deny(Denial::new(Reason::ServerPanic, "the check panicked"));
         record.outcome = Outcome::from(&decision);
         Outgoing::Answer(Box::new(encode(decision, &record.decision_id.to_string(), Options::default())))
@@ -65,10 +69,11 @@ fn run(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, watch:
     record.message_bytes = call.wire.len();
     record.revision =
         Some(Revision { number: revision.number, policy: Arc::clone(&revision.policy), shape: revision.rules.shape });
-    let decided = match decode(call.wire) {
+    let decoded = decode(call.wire);
+    watch.lap(Stage::Decode);
+    let step = match decoded {
         Err(denial) => Step::Decided(Decision::Deny(denial)),
         Ok(attributes) => {
-            watch.lap(Stage::Decode);
             record.trace = record.trace.or_else(|| trace_of(&attributes));
             let (decision_id, now, unknown_key) = (record.decision_id, call.now, call.unknown_key);
             let check = Check { attributes: &attributes, decision_id, now, unknown_key };
@@ -77,7 +82,7 @@ fn run(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, watch:
             step
         }
     };
-    match decided {
+    match step {
         Step::NeedsKeys(issuer) => Outgoing::NeedsKeys(issuer),
         Step::Decided(decision) => {
             record.outcome = Outcome::from(&decision);
@@ -90,4 +95,23 @@ fn run(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, watch:
 
 fn trace_of(attributes: &Attributes) -> Option<TraceContext> {
     TraceContext::parse(attributes.http()?.single_header(TRACEPARENT).ok()??)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn j8_a_panic_is_a_denial_and_is_recorded() {
+        let mut record = Record::new(Uuid::nil(), UnixTime::default());
+        let Outgoing::Answer(response) = or_denied(&mut record, |_record| panic!("canary")) else {
+            panic!("no answer")
+        };
+        assert_eq!(response.status.as_ref().map(|status| status.code), Some(14));
+        assert!(!format!("{response:?}").contains("canary"));
+        let Outcome::Denied { reason, http_status, .. } = record.outcome else { panic!("not denied") };
+        assert_eq!((reason, http_status), (Reason::ServerPanic, 503));
+    }
 }

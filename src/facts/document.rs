@@ -22,7 +22,7 @@ pub use self::verified::UserView;
 use super::Body;
 use super::Facts;
 
-/// Which keys the document has beyond OPA-Envoy's own (DECISIONS 2 in docs/adr/0004-two-modes.md).
+/// Which keys the document has beyond OPA-Envoy's own (docs/adr/0004-two-modes.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// Every key, always; null where there is nothing.
