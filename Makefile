@@ -11,7 +11,7 @@ include tools/versions.mk
 include tools/install.mk
 
 # Where the tests find the real peers. A test that misses one fails: there are no skips.
-export ENVOY GHZ OPA
+export ENVOY GHZ OPA SPIRE_SERVER SPIRE_AGENT SPIFFE_HELPER
 
 .PHONY: help
 help: ## Say what there is
@@ -28,6 +28,10 @@ demo: tools-demo ## Two agents, two users and a real Envoy, in under a minute; n
 .PHONY: test
 test: tools-test ## Unit, case, property and end-to-end tests; installs the peers they need
 	$(CARGO) test --locked
+
+.PHONY: e2e-spire
+e2e-spire: tools-spire ## Against real SPIRE, two federated trust domains; installs what it needs, SPIRE takes minutes the first time
+	$(CARGO) test --locked --test spire
 
 .PHONY: fuzz-smoke
 fuzz-smoke: $(CARGO_FUZZ) ## Ten seconds of every fuzz target
@@ -49,7 +53,7 @@ image-check: ## The image's build steps without an engine: a static binary in th
 ##@ Hold the line
 
 .PHONY: presubmit
-presubmit: lint test doc deny gen-check k8s-check ## All that a change must pass before review, but for fuzzing and the image
+presubmit: lint test e2e-spire doc deny gen-check k8s-check ## All that a change must pass before review, but for fuzzing and the image
 
 .PHONY: lint
 lint: ## Formatting, and clippy with warnings as errors
@@ -93,10 +97,13 @@ bench-server: ## CPU per check of the whole server, over that of a server that d
 ##@ Tools
 
 .PHONY: tools
-tools: tools-test $(VALIDATE) $(CARGO_DENY) $(CARGO_FUZZ) ## Everything below .tools/, as tools/versions.mk pins it
+tools: tools-test tools-spire $(VALIDATE) $(CARGO_DENY) $(CARGO_FUZZ) ## Everything below .tools/, as tools/versions.mk pins it
 
 .PHONY: tools-demo
 tools-demo: $(ENVOY)
 
 .PHONY: tools-test
 tools-test: $(ENVOY) $(GHZ) $(OPA)
+
+.PHONY: tools-spire
+tools-spire: $(ENVOY) $(SPIRE_SERVER) $(SPIRE_AGENT) $(SPIFFE_HELPER)

@@ -4,5 +4,6 @@
 
 pub(crate) mod certs;
 pub(crate) mod issuer;
+pub(crate) mod spire;
 pub(crate) mod token;
 pub(crate) mod upstream;

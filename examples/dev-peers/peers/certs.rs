@@ -43,7 +43,7 @@ pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 /// A certificate and its private key, both PEM.
 #[derive(Debug, Clone)]
 pub(crate) struct Keyed {
-    /// The leaf alone, as the authorities here are roots.
+    /// The leaf, then intermediates where there are any. The authorities here are roots, those of SPIRE may not be.
     pub(crate) certificate: String,
     /// PKCS #8.
     pub(crate) key: String,
@@ -100,16 +100,24 @@ impl Leaf {
 }
 
 impl Authority {
-    /// A new self-signed authority.
+    /// A new self-signed authority of the demo's trust domain.
     ///
     /// # Errors
     /// When the library can make no key or certificate.
     pub(crate) fn new(common_name: &str) -> Result<Self> {
+        Self::of(TRUST_DOMAIN, common_name)
+    }
+
+    /// A new self-signed authority of this trust domain.
+    ///
+    /// # Errors
+    /// When the library can make no key or certificate.
+    pub(crate) fn of(trust_domain: &str, common_name: &str) -> Result<Self> {
         let mut params = CertificateParams::default();
         params.distinguished_name = subject(Some(common_name));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.subject_alt_names = vec![SanType::URI(format!("spiffe://{TRUST_DOMAIN}").try_into()?)];
+        params.subject_alt_names = vec![SanType::URI(format!("spiffe://{trust_domain}").try_into()?)];
         set_validity(&mut params, Duration::minutes(-5), Duration::days(1));
         Ok(Self(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?))
     }
@@ -117,6 +125,11 @@ impl Authority {
     /// The authority's own certificate: what others trust.
     pub(crate) fn pem(&self) -> String {
         self.0.pem()
+    }
+
+    /// The certificate with its key, for a server that is to sign by it.
+    pub(crate) fn keyed(&self) -> Keyed {
+        Keyed { certificate: self.pem(), key: self.0.key().serialize_pem() }
     }
 
     /// Signs a leaf with a key of its own.

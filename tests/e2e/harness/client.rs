@@ -137,11 +137,14 @@ impl Client {
         Self { address, tls: None }
     }
 
-    /// With a client certificate.
+    /// With a client certificate, for a server that one of the trusted authorities vouches for.
     pub(crate) fn with_certificate(address: SocketAddr, trusted: &str, identity: &Keyed) -> Self {
+        let certificates = |pem: &str| CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap()).unwrap();
-        let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()];
+        for authority in certificates(trusted).unwrap() {
+            roots.add(authority).unwrap();
+        }
+        let chain = certificates(&identity.certificate).unwrap();
         let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
         let config = ClientConfig::builder().with_root_certificates(roots).with_client_auth_cert(chain, key).unwrap();
         Self { address, tls: Some(TlsConnector::from(Arc::new(config))) }

@@ -1,5 +1,6 @@
 //! A real Envoy in front of the upstream, set up as it should be unless a test says otherwise.
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -45,31 +46,43 @@ pub(crate) enum Transport {
 pub(crate) struct Envoy {
     child: Child,
     admin: Client,
-    address: SocketAddr,
+    listeners: HashMap<String, SocketAddr>,
     access_log: PathBuf,
 }
 
 impl Envoy {
     /// Starts it before an upstream, with Countersigns to ask.
     pub(crate) async fn start(dir: &Path, setup: &EnvoySetup, checks: &[&str], upstream: &str) -> Self {
+        Self::run(dir, &bootstrap(setup, checks, upstream)).await
+    }
+
+    /// Starts it with this configuration, and waits until it is live.
+    pub(crate) async fn run(dir: &Path, bootstrap: &Json) -> Self {
         let config = dir.join("envoy.json");
-        fs::write(&config, bootstrap(setup, checks, upstream).to_string()).unwrap();
+        fs::write(&config, bootstrap.to_string()).unwrap();
         let mut command = Command::new(tool("ENVOY"));
         command.arg("-c").arg(&config);
         command.args(["--admin-address-path", "envoy.admin", "--use-dynamic-base-id", "--concurrency", "2"]);
         command.args(["--log-level", "warning", "--file-flush-interval-msec", "50"]);
+        // Whoever gives it secrets wants to know its name.
+        command.args(["--service-node", "test", "--service-cluster", "test"]);
         let child = Child::start("envoy", &mut command, dir);
-        let (admin, address) = eventually("Envoy", async || {
+        let (admin, listeners) = eventually("Envoy", async || {
             child.must_run();
             listening(&dir.join("envoy.admin")).await
         })
         .await;
-        Self { child, admin, address, access_log: dir.join("access.log") }
+        Self { child, admin, listeners, access_log: dir.join("access.log") }
     }
 
     /// Where clients connect.
-    pub(crate) const fn address(&self) -> SocketAddr {
-        self.address
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener("inbound")
+    }
+
+    /// Where clients of the listener with this name connect.
+    pub(crate) fn listener(&self, name: &str) -> SocketAddr {
+        self.listeners[name]
     }
 
     /// A counter, by its full name.
@@ -90,15 +103,18 @@ impl Envoy {
     }
 }
 
-/// The admin side and the listener's address, once Envoy is live.
-async fn listening(admin_file: &Path) -> Option<(Client, SocketAddr)> {
+/// The admin side and the listeners' addresses, once Envoy is live.
+async fn listening(admin_file: &Path) -> Option<(Client, HashMap<String, SocketAddr>)> {
     let admin = Client::plaintext(fs::read_to_string(admin_file).ok()?.parse().ok()?);
     if admin.try_send(&Call::get("/ready")).await.ok()?.status != 200 {
         return None;
     }
     let listeners = admin.try_send(&Call::get("/listeners")).await.ok()?.text();
-    let address = listeners.lines().next()?.strip_prefix("inbound::")?.parse().ok()?;
-    Some((admin, address))
+    let listener = |line: &str| {
+        let (name, address) = line.split_once("::")?;
+        Some((name.to_owned(), address.parse().ok()?))
+    };
+    Some((admin, listeners.lines().map(listener).collect::<Option<_>>()?))
 }
 
 fn bootstrap(setup: &EnvoySetup, checks: &[&str], upstream: &str) -> Json {
@@ -172,7 +188,8 @@ fn manager(setup: &EnvoySetup) -> Json {
     })
 }
 
-fn ext_authz() -> Json {
+/// The `ext_authz` filter as it should be.
+pub(crate) fn ext_authz() -> Json {
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
         "transport_api_version": "V3",
@@ -222,7 +239,8 @@ fn countersign_cluster(checks: &[&str]) -> Json {
     )
 }
 
-fn cluster(name: &str, addresses: &[&str]) -> Json {
+/// A cluster of fixed addresses.
+pub(crate) fn cluster(name: &str, addresses: &[&str]) -> Json {
     let endpoint = |address: &&str| json!({"endpoint": {"address": envoy_address(address)}});
     json!({
         "name": name,
@@ -234,7 +252,7 @@ fn cluster(name: &str, addresses: &[&str]) -> Json {
 }
 
 /// An address as Countersign's configuration writes it, as Envoy's has it.
-fn envoy_address(address: &str) -> Json {
+pub(crate) fn envoy_address(address: &str) -> Json {
     if let Some(path) = address.strip_prefix("unix://") {
         return json!({"pipe": {"path": path}});
     }
