@@ -8,10 +8,8 @@ mod e2e {
     #[path = "../../examples/dev-peers/peers"]
     mod peers {
         pub(super) mod certs;
-        #[expect(dead_code, reason = "the tests of tests/e2e.rs play with it")]
         pub(super) mod issuer;
         pub(super) mod spire;
-        #[expect(dead_code, reason = "the tests of tests/e2e.rs play with it")]
         pub(super) mod token;
         pub(super) mod upstream;
     }
@@ -23,6 +21,12 @@ mod e2e {
     mod spire {
         mod harness;
 
+        mod agent;
         mod callers;
+        mod command;
+        mod federation;
+        mod files;
+        mod proxies;
+        mod rotation;
     }
 }

@@ -125,7 +125,7 @@ impl Stack {
 
     /// A client with this certificate.
     pub(super) fn client(&self, identity: &Keyed) -> Client {
-        Client::with_certificate(self.envoy.address(), &self.mesh.pem(), identity)
+        Client::with_certificate(self.envoy.address(), "127.0.0.1", &self.mesh.pem(), identity)
     }
 
     /// A client that speaks no TLS.

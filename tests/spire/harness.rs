@@ -1,5 +1,6 @@
 //! What a test starts besides Countersign: SPIRE for two trust domains, and an Envoy with certificates of theirs.
 
+pub(super) mod endpoint;
 pub(super) mod envoy;
 
 use std::env;
@@ -17,7 +18,6 @@ use self::envoy::Door;
 use self::envoy::Proxy;
 use self::envoy::TlsVersions;
 use self::envoy::Transport;
-use super::super::harness::client::Call;
 use super::super::harness::client::Client;
 use super::super::harness::envoy::Envoy;
 use super::super::harness::merged;
@@ -57,8 +57,27 @@ pub(super) const UNVERIFIED: Door = Door { name: "unverified", transport: Transp
 pub(super) const PLAINTEXT: Door = Door { name: "plaintext", transport: Transport::Plaintext, asks_as: "gateway" };
 
 /// The proxy that may ask Countersign.
-const GATEWAY: Asker =
-    Asker { name: "gateway", identity: Some(("prod", envoy::GATEWAY)), tls: TlsVersions::Usual };
+const GATEWAY: Asker = Asker { name: "gateway", identity: Some(("prod", envoy::GATEWAY)), tls: TlsVersions::Usual };
+
+/// The DNS name in the certificates of proxies and of Countersign.
+pub(super) const SERVER_NAME: &str = "localhost";
+
+/// Countersign's policy: each of three workloads has a right of its own, whatever proves it.
+const POLICY: &str = r#"package envoy.authz
+
+default allow := false
+
+allow if {
+	input.caller.spiffe_id == "spiffe://prod.example/planner"
+	input.http.method == "GET"
+}
+
+allow if {
+	input.caller.trust_domain == "partner.example"
+	input.caller.segments == ["seller"]
+	input.http.segments[0] == "offers"
+}
+"#;
 
 /// prod.example, where Countersign and Envoy are, and partner.example, which it is federated with. The server of the
 /// latter is an intermediate authority below a root of its own, so its SVIDs are chains.
@@ -73,27 +92,36 @@ pub(super) struct Domains {
 impl Domains {
     /// Starts and federates both, and registers everybody.
     pub(super) async fn start(lifetimes: Lifetimes) -> Self {
+        Self::start_with(lifetimes, |_dir| Endpoint::HttpsSpiffe).await
+    }
+
+    /// The same, with another bundle endpoint of partner.example.
+    pub(super) async fn start_with(lifetimes: Lifetimes, endpoint: impl FnOnce(&Path) -> Endpoint) -> Self {
         let (programs, dir) = (Programs::from_environment().unwrap(), TempDir::new().unwrap());
         let partner_root = Authority::of("partner.example", "the partner's root").unwrap();
-        let start = |trust_domain: &'static str, root| {
+        let start = |trust_domain: &'static str, root, endpoint| {
             let (programs, dir) = (&programs, dir.path().join(trust_domain));
             fs::create_dir(&dir).unwrap();
             async move {
-                let endpoint = Endpoint::HttpsSpiffe;
                 let settings = Settings { trust_domain, lives: lifetimes.spire, endpoint, root };
                 TrustDomain::start(programs, &dir, &settings).await.unwrap()
             }
         };
-        let (mut prod, mut partner) = tokio::join!(start("prod.example", None), start("partner.example", Some(&partner_root)));
+        let (mut prod, mut partner) = tokio::join!(
+            start("prod.example", None, Endpoint::HttpsSpiffe),
+            start("partner.example", Some(&partner_root), endpoint(dir.path()))
+        );
         tokio::try_join!(prod.federate_with(&partner), partner.federate_with(&prod)).unwrap();
-        let (envoy, countersign) = (program(tool("ENVOY")), program(env!("CARGO_BIN_EXE_countersign")));
+        let (envoy, helper) = (program(tool("ENVOY")), program(tool("SPIFFE_HELPER")));
+        let countersign = program(env!("CARGO_BIN_EXE_countersign"));
         let entry = |path, program: &Path, federates_with: &str| Entry {
             path,
             program: program.to_owned(),
             federates_with: vec![federates_with.to_owned()],
             x509_seconds: lifetimes.x509_seconds,
             jwt_seconds: lifetimes.jwt_seconds,
-            dns_names: vec!["localhost"],
+            // For the tests' clients, which look for a name and not for a SPIFFE ID.
+            dns_names: if program == programs.agent() { Vec::new() } else { vec![SERVER_NAME] },
         };
         let in_prod = |path, program| entry(path, program, "partner.example");
         let in_partner = |path, program| entry(path, program, "prod.example");
@@ -103,6 +131,7 @@ impl Domains {
             in_prod("/gateway", &envoy),
             in_prod("/another-gateway", &envoy),
             in_prod("/countersign", &countersign),
+            in_prod("/countersign", &helper),
         ];
         let agents_of_partner = [in_partner("/seller", programs.agent()), in_partner("/gateway", &envoy)];
         tokio::try_join!(prod.register(&agents_of_prod), partner.register(&agents_of_partner)).unwrap();
@@ -114,6 +143,43 @@ impl Domains {
     /// The folder of everything else that the test starts.
     pub(super) fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// A Countersign that is what the agent says and proves callers by what the agent trusts, with these changes.
+    pub(super) async fn countersign(&self, number: usize, settings: &Json) -> Server {
+        let spiffe = json!({"workload_api": self.workload_api(), "svid_id": envoy::COUNTERSIGN});
+        self.countersign_by(number, &spiffe, settings).await
+    }
+
+    /// The same, with identity and trust from where `spiffe` says.
+    pub(super) async fn countersign_by(&self, number: usize, spiffe: &Json, settings: &Json) -> Server {
+        write_policy(&self.dir().join("policy"), POLICY, &json!({}));
+        let base = json!({
+            // Much more time than in production: the tests run an unoptimised build on a busy machine.
+            "policy": {"paths": ["policy"], "time_limit": "1s"},
+            "routes": {"token": "off"},
+            "caller": {"principal": true, "certificate": true, "xfcc": "sanitize_set", "verify_peer_certificate": true},
+            "listeners": {
+                "workers": 2,
+                "drain_delay": "0s",
+                "tls": {"enabled": true, "allowed_proxies": [envoy::GATEWAY]},
+            },
+            "spiffe": spiffe,
+        });
+        let server = Server::start(self.dir(), number, &merged(base, settings)).await;
+        server.ready().await;
+        server
+    }
+
+    /// The agent of prod.example, as a configuration writes its address.
+    pub(super) fn workload_api(&self) -> String {
+        format!("unix://{}", self.prod.workload_api().display())
+    }
+
+    /// A client of one of Envoy's listeners with this certificate.
+    pub(super) async fn client(&self, envoy: &Envoy, door: &Door, identity: &Keyed) -> Client {
+        let trusted = self.prod.x509_svid("/planner").await.unwrap().bundle;
+        Client::with_certificate(envoy.listener(door.name), SERVER_NAME, &trusted, identity)
     }
 
     /// Envoy with these listeners, the connections of the gateway to Countersign and these.

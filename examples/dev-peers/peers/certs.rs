@@ -38,7 +38,7 @@ pub(crate) fn proxy_id() -> String {
 }
 
 /// A certificate authority that lives as long as the process.
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(pub(super) CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its private key, both PEM.
 #[derive(Debug, Clone)]
@@ -125,11 +125,6 @@ impl Authority {
     /// The authority's own certificate: what others trust.
     pub(crate) fn pem(&self) -> String {
         self.0.pem()
-    }
-
-    /// The certificate with its key, for a server that is to sign by it.
-    pub(crate) fn keyed(&self) -> Keyed {
-        Keyed { certificate: self.pem(), key: self.0.key().serialize_pem() }
     }
 
     /// Signs a leaf with a key of its own.

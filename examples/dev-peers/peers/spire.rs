@@ -31,6 +31,7 @@ use self::config::Files;
 use self::process::Process;
 pub(crate) use self::workload::Svid;
 use super::certs::Authority;
+use super::certs::Keyed;
 
 /// How long a server or an agent may take to be ready: normally one second.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -111,7 +112,8 @@ impl Programs {
     /// When one is not named or not there.
     pub(crate) fn from_environment() -> Result<Self> {
         let program = |variable| {
-            let path = env::var_os(variable).with_context(|| format!("`{variable}` is not set: the Makefile sets it"))?;
+            let path =
+                env::var_os(variable).with_context(|| format!("`{variable}` is not set: the Makefile sets it"))?;
             fs::canonicalize(&path).with_context(|| format!("no `{}`", path.display()))
         };
         Ok(Self { server: program("SPIRE_SERVER")?, agent: program("SPIRE_AGENT")? })
@@ -139,7 +141,8 @@ impl TrustDomain {
     pub(crate) async fn start(programs: &Programs, dir: &Path, settings: &Settings<'_>) -> Result<Self> {
         let (addresses, files) = (Addresses::free()?, Files(dir.to_owned()));
         if let Some(root) = settings.root {
-            root.keyed().write(dir, "root")?;
+            let root = Keyed { certificate: root.pem(), key: root.0.key().serialize_pem() };
+            root.write(dir, "root")?;
         }
         fs::write(files.server_config(), config::server(settings, &addresses, &files))?;
         fs::write(files.agent_config(), config::agent(settings.trust_domain, &addresses, &files))?;
@@ -230,6 +233,47 @@ impl TrustDomain {
         self.administer("bundle show", &["-format", "spiffe"]).await
     }
 
+    /// Has a new key sign JWT-SVIDs from now on.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(crate) async fn rotate_jwt_authority(&self) -> Result<()> {
+        let prepared = self.prepared_authority("jwt").await?;
+        self.administer("localauthority jwt activate", &["-authorityID", &prepared]).await.map(drop)
+    }
+
+    /// Has a new authority sign X509-SVIDs from now on, and gives the name of the old one, which is trusted still.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(crate) async fn rotate_x509_authority(&self) -> Result<String> {
+        let prepared = self.prepared_authority("x509").await?;
+        let active = self.administer("localauthority x509 show", &["-output", "json"]).await?;
+        self.administer("localauthority x509 activate", &["-authorityID", &prepared]).await?;
+        authority_id(&active, "/active/authority_id")
+    }
+
+    /// Has the SVIDs of an old authority renewed.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(crate) async fn taint_x509_authority(&self, authority: &str) -> Result<()> {
+        self.administer("localauthority x509 taint", &["-authorityID", authority]).await.map(drop)
+    }
+
+    /// Takes a tainted authority out of the bundle.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(crate) async fn revoke_x509_authority(&self, authority: &str) -> Result<()> {
+        self.administer("localauthority x509 revoke", &["-authorityID", authority]).await.map(drop)
+    }
+
+    async fn prepared_authority(&self, kind: &str) -> Result<String> {
+        let prepared = self.administer(&format!("localauthority {kind} prepare"), &["-output", "json"]).await?;
+        authority_id(&prepared, "/prepared_authority/authority_id")
+    }
+
     /// All X509-SVIDs of the agent's program.
     ///
     /// # Errors
@@ -292,6 +336,12 @@ impl TrustDomain {
         server.args(command.split(' ')).arg("-socketPath").arg(self.files.server_socket()).args(arguments);
         process::output(server).await
     }
+}
+
+fn authority_id(answer: &str, pointer: &str) -> Result<String> {
+    let answer: Json = serde_json::from_str(answer)?;
+    let id = answer.pointer(pointer).and_then(Json::as_str);
+    Ok(id.with_context(|| format!("no `{pointer}` in the server's answer: {answer}"))?.to_owned())
 }
 
 /// Waits until the health listener says that all is well.
