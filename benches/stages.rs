@@ -23,6 +23,7 @@ use countersign::ext_authz::decode::decode;
 use countersign::identity;
 use countersign::input;
 use countersign::token;
+use countersign::trust::Bundles;
 use criterion::Criterion;
 use criterion::criterion_group;
 use criterion::criterion_main;
@@ -44,12 +45,16 @@ fn stages(criterion: &mut Criterion) {
 
     criterion.bench_function("decode", |bench| bench.iter(|| decode(black_box(wire)).unwrap()));
 
+    let trust = Bundles::default();
     let mut resolver = identity::Resolver::new(identity::Config {
         principal: true,
         certificate: true,
         xfcc: identity::XfccMode::SanitizeSet,
+        ..identity::Config::default()
     });
-    criterion.bench_function("identity", |bench| bench.iter(|| resolver.resolve(black_box(&attributes), NOW).unwrap()));
+    criterion.bench_function("identity", |bench| {
+        bench.iter(|| resolver.resolve(black_box(&attributes), &trust, NOW).unwrap())
+    });
 
     let settings = Settings::load(&fixture.config, &|_| None).unwrap().settings;
     let config = Arc::new(settings.token);

@@ -25,6 +25,7 @@ use tokio::time::sleep;
 use tokio::time::timeout;
 
 use crate::lifecycle::Readiness;
+use crate::listener::Tls;
 use crate::telemetry::Metrics;
 
 /// Connections at a time to each of the two ports. The probes' port is open to other machines, and without a limit they
@@ -36,12 +37,14 @@ const MAX_CONNECTION_AGE: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where the admin side listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// `/livez`, `/readyz`, `/metrics`: may bind all addresses.
     pub probes: SocketAddr,
     /// `/config`: keep it on loopback.
     pub private: SocketAddr,
+    /// TLS on both, with the program's own certificate; `None`: plaintext. Clients of the private port prove themselves.
+    pub tls: Option<Tls>,
 }
 
 /// What the admin side shows.

@@ -22,19 +22,19 @@ const CRATE_HOMES: [(&str, &str); 16] = [
     ("axum", "admin"),
     ("clap", "cli"),
     ("envoy_types", "ext_authz"),
-    ("jsonwebtoken", "token"),
+    ("jsonwebtoken", "jose"),
     ("opentelemetry", "telemetry"),
     ("prometheus_client", "telemetry"),
     ("prost", "ext_authz"),
     ("prost_reflect", "ext_authz"),
     ("prost_types", "ext_authz"),
     ("regorus", "policy"),
-    ("reqwest", "token"),
+    ("reqwest", "fetch"),
     ("saphyr_parser", "config::yaml"),
     ("tonic_health", "ext_authz"),
     ("tonic_prost", "ext_authz"),
     ("tonic_reflection", "ext_authz"),
-    ("x509_parser", "identity"),
+    ("x509_parser", "trust"),
 ];
 
 /// Names that are said in one place only, why, and where.

@@ -83,6 +83,7 @@ impl Evaluator {
             policy: bundle.revision().into(),
             rules: Arc::new(settings.rules()),
             keys: Arc::new(keys),
+            trust: Arc::default(),
         };
         let authorizer = Authorizer::new(Arc::new(revision), instance);
         Ok(Self { authorizer, options: settings.answer_options(), warnings })

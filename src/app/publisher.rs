@@ -207,6 +207,7 @@ impl Publisher {
             policy: Arc::clone(&self.policy),
             rules: Arc::clone(&self.rules),
             keys: Arc::clone(&self.keys),
+            trust: Arc::default(),
         });
         let switching = self.ports.workers.iter().zip(instances).map(|(worker, policy)| {
             let (switched, has_switched) = oneshot::channel();
