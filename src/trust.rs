@@ -13,6 +13,7 @@ pub mod certificate;
 pub mod chain;
 mod material;
 pub mod refresh;
+pub mod report;
 mod svid;
 pub mod tls;
 

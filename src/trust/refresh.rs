@@ -8,19 +8,38 @@ use super::Material;
 use crate::problem::Problem;
 use crate::telemetry::Metrics;
 
-/// Keeps `material` fresh from the places that `config` names: the work, to be spawned, which ends never. `publish` is
-/// called with each new material, one at a time, and must have put it in force when its future ends.
+/// How the refreshing fares.
+#[derive(Debug, Clone)]
+pub struct StatusHandle;
+
+/// How the refreshing fares, at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Status;
+
+impl StatusHandle {
+    /// Now.
+    pub fn status(&self) -> Status {
+        Status
+    }
+}
+
+/// What is wrong with the files that a configuration names. Nothing is fetched.
+pub async fn check_files(_config: &Config) -> Vec<Problem> {
+    Vec::new()
+}
+
+/// Keeps `material` fresh.
 pub fn keep_fresh<P, F>(
     _config: Arc<Config>,
     _material: Material,
     _metrics: &Arc<Metrics>,
     _publish: P,
-) -> impl Future<Output = ()> + Send + use<P, F>
+) -> (StatusHandle, impl Future<Output = ()> + Send + use<P, F>)
 where
     P: Fn(Material) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    std::future::pending()
+    (StatusHandle, std::future::pending())
 }
 
 /// Gets everything once, for a command that looks and ends.

@@ -86,7 +86,7 @@ impl Svid {
 
     /// The certificates, leaf first, in DER.
     pub fn chain(&self) -> impl Iterator<Item = &[u8]> {
-        self.certified.cert.iter().map(|certificate| certificate.as_ref())
+        self.certified.cert.iter().map(AsRef::as_ref)
     }
 
     /// Whether `now` lies within its validity.
