@@ -32,6 +32,7 @@ use crate::route::TokenMode;
 use crate::telemetry::Stage;
 use crate::telemetry::Stopwatch;
 use crate::token;
+use crate::trust;
 
 /// Everything that one decision holds fixed, under one number.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct Revision {
     pub rules: Arc<Rules>,
     /// The issuers' keys.
     pub keys: Arc<token::KeySets>,
+    /// The trust domains' bundles.
+    pub trust: Arc<trust::Bundles>,
 }
 
 /// How checks are made: the part of the configuration that the path needs.
@@ -178,7 +181,7 @@ impl Authorizer {
         let route = rules.routes.route(attributes)?;
         record.entry_point = rules.entry_point(route.path);
 
-        record.caller = self.identity.resolve(attributes, now)?;
+        record.caller = self.identity.resolve(attributes, &revision.trust, now)?;
         if record.caller.is_none() && route.caller == Requirement::Required {
             return Err(Denial::new(Reason::CallerMissing, "no principal, certificate or trusted header").into());
         }

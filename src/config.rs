@@ -36,6 +36,7 @@ use crate::policy::Compatibility;
 use crate::problem::Problem;
 use crate::route;
 use crate::token;
+use crate::trust;
 
 /// Everything that can be set, validated and with its defaults filled in.
 #[derive(Debug, Clone)]
@@ -48,6 +49,8 @@ pub struct Settings {
     pub admin: admin::Config,
     /// Which evidence of the caller is taken.
     pub caller: identity::Config,
+    /// Where own identity and trust in workloads come from.
+    pub spiffe: trust::Config,
     /// Whose tokens are believed.
     pub token: token::Config,
     /// How the request is read for the policy.

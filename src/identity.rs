@@ -5,8 +5,6 @@
 //! and present must name one workload: a request whose evidence disagrees is refused, never settled by precedence.
 
 mod certificate_cache;
-mod hex;
-pub mod peer_certificate;
 pub mod xfcc;
 
 #[cfg(test)]
@@ -23,9 +21,10 @@ use crate::facts::CertificateFacts;
 use crate::facts::Peer;
 use crate::facts::Proof;
 use crate::spiffe_id::SpiffeId;
+use crate::trust::Bundles;
+use crate::trust::certificate::Leaf;
 
 use certificate_cache::CertificateCache;
-use peer_certificate::Leaf;
 use xfcc::Element;
 use xfcc::San;
 
@@ -39,6 +38,29 @@ pub struct Config {
     pub certificate: bool,
     /// Whether and how the `x-forwarded-client-cert` header is evidence.
     pub xfcc: XfccMode,
+    /// Whether the forwarded leaf must chain to the bundle of its own trust domain. A caller by a mutual-TLS peer's
+    /// evidence then needs a certificate.
+    pub verify_peer_certificate: bool,
+    /// Whether and where a JWT-SVID is evidence.
+    pub jwt_svid: Option<JwtSvidConfig>,
+    /// Whether a Workload-Identity-Token with its proof is evidence.
+    pub wimse: Option<WimseConfig>,
+}
+
+/// A JWT-SVID as evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwtSvidConfig {
+    /// The header that holds it, alone, in lower case.
+    pub header: String,
+    /// `aud` must name one of these exactly.
+    pub audiences: Vec<String>,
+}
+
+/// A Workload-Identity-Token with a Workload-Proof-Token as evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WimseConfig {
+    /// What a proof's `aud` may begin with: scheme, host and port of the services behind the proxy, and a path's beginning.
+    pub audiences: Vec<String>,
 }
 
 /// How the adjacent proxy treats `x-forwarded-client-cert`, and so what the header is worth.
@@ -61,7 +83,14 @@ pub enum XfccMode {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { principal: true, certificate: true, xfcc: XfccMode::Off }
+        Self {
+            principal: true,
+            certificate: true,
+            xfcc: XfccMode::Off,
+            verify_peer_certificate: false,
+            jwt_svid: None,
+            wimse: None,
+        }
     }
 }
 
@@ -82,7 +111,12 @@ impl Resolver {
     ///
     /// # Errors
     /// A [`Denial`] where a piece of evidence is malformed, expired or untrustworthy, or two of them disagree.
-    pub fn resolve(&mut self, attributes: &Attributes, now: UnixTime) -> Result<Option<Caller>, Denial> {
+    pub fn resolve(
+        &mut self,
+        attributes: &Attributes,
+        _trust: &Bundles,
+        now: UnixTime,
+    ) -> Result<Option<Caller>, Denial> {
         let source = attributes.source.as_ref();
         let text = |on: bool, field: fn(&Peer) -> &str| source.map(field).filter(|text| on && !text.is_empty());
         let principal = text(self.config.principal, |peer| &peer.principal);
@@ -197,7 +231,9 @@ fn spiffe_id(proof: Proof, text: &str) -> Result<SpiffeId, Denial> {
     let reason = match proof {
         Proof::Principal => Reason::CallerPrincipalInvalid,
         Proof::ForwardedClientCert => Reason::CallerXfccUri,
-        Proof::PeerCertificate => Reason::CallerCertificateProfile,
+        Proof::PeerCertificate | Proof::VerifiedCertificate | Proof::JwtSvid | Proof::WorkloadProof => {
+            Reason::CallerCertificateProfile
+        }
     };
     SpiffeId::parse(text).map_err(|error| Denial::new(reason, format!("`{}` {error}", excerpt(text))))
 }

@@ -30,10 +30,17 @@ pub mod input;
 pub mod policy;
 pub mod token;
 
+// Proof: what chains and signatures are verified with.
+pub mod trust;
+
+pub mod fetch;
+pub mod jose;
+
 // Vocabulary.
 pub mod clock;
 pub mod decision;
 pub mod facts;
+pub mod hex;
 pub mod problem;
 pub mod route;
 pub mod secret;

@@ -4,9 +4,13 @@
 //! them on one thread; a round-robin never does.
 
 mod connection;
+mod tls;
 
+pub use connection::Ended;
 pub use connection::Limits;
+pub use connection::Terms;
 pub use connection::serve_connection;
+pub use tls::handshake;
 
 use std::fmt;
 use std::io;
@@ -26,11 +30,15 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use crate::spiffe_id::Peers;
+
 /// Where checks are answered, and within which bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Addresses of the `ext_authz` service.
     pub checks: Vec<Address>,
+    /// Mutual TLS on every TCP address of `checks`; `None`: plaintext. A Unix socket is guarded by its file's permissions.
+    pub tls: Option<Tls>,
     /// Whether gRPC reflection is served.
     pub reflection: bool,
     /// Worker threads.
@@ -45,6 +53,13 @@ pub struct Config {
     pub max_connection_age: Duration,
     /// Between "not serving" and the end of accepting; longer than the proxy's health interval.
     pub drain_delay: Duration,
+}
+
+/// Mutual TLS with the program's own certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Who may connect.
+    pub allowed: Vec<Peers>,
 }
 
 /// An address to listen on.

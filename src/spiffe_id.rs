@@ -1,5 +1,6 @@
 //! SPIFFE IDs, exactly by the SPIFFE-ID specification §2.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use thiserror::Error;
@@ -98,6 +99,79 @@ impl SpiffeId {
             _ => return None,
         };
         segments.next().is_none().then_some(found)
+    }
+}
+
+/// A trust domain's name. Compared by its exact bytes, never as a prefix.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrustDomain(String);
+
+impl TrustDomain {
+    /// Reads a name, alone or as the trust domain's own SPIFFE ID (`spiffe://prod.example`).
+    ///
+    /// # Errors
+    /// [`SpiffeIdError`], naming the first rule broken.
+    pub fn parse(text: &str) -> Result<Self, SpiffeIdError> {
+        let name = text.strip_prefix(SCHEME).unwrap_or(text);
+        check_trust_domain(name).map(|()| Self(name.to_owned()))
+    }
+
+    /// The name, without a scheme.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for TrustDomain {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TrustDomain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whom a list names: one workload, or all of a trust domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peers {
+    /// The workload with this ID.
+    Workload(SpiffeId),
+    /// Every workload of the trust domain.
+    Domain(TrustDomain),
+}
+
+impl Peers {
+    /// Reads a SPIFFE ID: with a path it names a workload, without one a trust domain.
+    ///
+    /// # Errors
+    /// [`SpiffeIdError`], naming the first rule broken.
+    pub fn parse(text: &str) -> Result<Self, SpiffeIdError> {
+        let name = text.strip_prefix(SCHEME).ok_or(SpiffeIdError::Scheme)?;
+        if name.contains('/') {
+            SpiffeId::parse(text).map(Self::Workload)
+        } else {
+            TrustDomain::parse(name).map(Self::Domain)
+        }
+    }
+
+    /// Whether this names `id`.
+    pub fn include(&self, id: &SpiffeId) -> bool {
+        match self {
+            Self::Workload(wanted) => wanted == id,
+            Self::Domain(domain) => domain.as_str() == id.trust_domain(),
+        }
+    }
+}
+
+impl fmt::Display for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workload(id) => write!(f, "{id}"),
+            Self::Domain(domain) => write!(f, "{SCHEME}{domain}"),
+        }
     }
 }
 

@@ -7,14 +7,9 @@
 //! Header and claim rules are this module's own (RFC 8725, RFC 9068), with time as a value; signatures are aws-lc's.
 
 mod admission;
-mod algorithm;
 mod bearer;
 mod cache;
 mod claims;
-mod json;
-mod jwk;
-mod jwks;
-mod jws;
 mod key_sets;
 pub mod refresh;
 mod verifier;
@@ -22,11 +17,7 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
-pub use algorithm::Algorithm;
-pub use algorithm::UnknownAlgorithm;
 pub use bearer::bearer;
-pub use jwks::KeySet;
-pub use jwks::KeySetError;
 pub use key_sets::IssuerKeys;
 pub use key_sets::KeySets;
 pub use verifier::Verifier;
@@ -37,6 +28,10 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::decision::Denial;
+use crate::decision::Reason;
+use crate::jose::Algorithm;
+use crate::jose::Fault;
+use crate::jose::JoseError;
 
 /// Whose tokens are believed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -70,6 +65,8 @@ pub struct IssuerConfig {
     pub max_stale: Duration,
     /// Whether readiness does without this issuer's keys.
     pub optional: bool,
+    /// Whether its tokens may have a workload's SPIFFE ID as their subject.
+    pub workload_subjects: bool,
 }
 
 /// Where an issuer's keys come from.
@@ -116,16 +113,20 @@ pub enum Refusal {
     NeedsKeys(IssuerIndex),
 }
 
+/// A user's token that cannot be read, or has no key.
+fn refused(error: JoseError) -> Denial {
+    let reason = match error.fault {
+        Fault::TooLarge => Reason::TokenTooLarge,
+        Fault::Malformed => Reason::TokenMalformed,
+        Fault::Forbidden => Reason::TokenHeaderForbidden,
+        Fault::Algorithm => Reason::TokenAlgorithm,
+        Fault::KeyUnknown => Reason::TokenKeyUnknown,
+    };
+    Denial::new(reason, error.detail)
+}
+
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
         Self::Denied(denial)
     }
 }
-
-/// As much of a hostile text as a log may show.
-fn shown(text: &str) -> String {
-    text.chars().flat_map(char::escape_default).take(SHOWN_CHARACTERS).collect()
-}
-
-/// Enough to recognise an issuer or a key id, too little to hide anything in or to flood a log.
-const SHOWN_CHARACTERS: usize = 64;

@@ -1,8 +1,8 @@
 //! Key sets: read without panic, bounded, and the same whichever way they are read again.
 #![no_main]
 
-use countersign::token::Algorithm;
-use countersign::token::KeySet;
+use countersign::jose::Algorithm;
+use countersign::jose::KeySet;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use countersign::clock::UnixTime;
-use countersign::identity::peer_certificate::Leaf;
+use countersign::trust::certificate::Leaf;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -115,7 +115,7 @@ pub(crate) fn across_sections(root: &mut Section<'_>, settings: &Settings) {
 }
 
 fn ports_differ(root: &mut Section<'_>, checks: &[Address], admin: &admin::Config) {
-    let admin::Config { probes, private } = *admin;
+    let admin::Config { probes, private, tls: _ } = *admin;
     let named = |(index, address): (usize, &Address)| (format!("listeners.checks[{index}]"), address.clone());
     let mut all: Vec<(String, Address)> = checks.iter().enumerate().map(named).collect();
     all.push(("admin.probes".to_owned(), Address::Tcp(probes)));
@@ -165,7 +165,7 @@ fn tokens_can_be_verified(root: &mut Section<'_>, token: TokenMode, issuers: &[I
 }
 
 fn callers_can_be_proven(root: &mut Section<'_>, required: Requirement, caller: &identity::Config) {
-    let identity::Config { principal, certificate, xfcc } = caller;
+    let identity::Config { principal, certificate, xfcc, .. } = caller;
     let nothing = !principal && !certificate && *xfcc == XfccMode::Off;
     if required == Requirement::Required && nothing {
         let message = "is `required`, but no evidence of a caller is looked at";

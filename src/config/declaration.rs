@@ -42,6 +42,7 @@ use crate::route::TokenMode;
 use crate::token;
 use crate::token::IssuerConfig;
 use crate::token::KeySource;
+use crate::trust;
 
 /// The whole document.
 pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
@@ -60,6 +61,7 @@ pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
         listeners,
         admin,
         caller,
+        spiffe: trust::Config::default(),
         token,
         input,
         policy,
@@ -74,6 +76,7 @@ pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
 fn listeners(section: &mut Section<'_>) -> listener::Config {
     let config = listener::Config {
         checks: section.get("checks", some(address()), "['127.0.0.1:9191']"),
+        tls: None,
         reflection: section.get("reflection", boolean(), "false"),
         workers: workers(section),
         max_message_bytes: section.get("max_message_bytes", integer(limits::MESSAGE_BYTES), "16777216"),
@@ -96,6 +99,7 @@ fn admin(section: &mut Section<'_>) -> admin::Config {
     admin::Config {
         probes: section.get("probes", socket(), "0.0.0.0:8282"),
         private: section.get("private", socket(), "127.0.0.1:8283"),
+        tls: None,
     }
 }
 
@@ -110,7 +114,7 @@ fn caller(section: &mut Section<'_>, mode: Compatibility) -> identity::Config {
         Xfcc::SanitizeSet => XfccMode::SanitizeSet,
         Xfcc::AppendForward => XfccMode::AppendForward { by },
     };
-    identity::Config { principal, certificate, xfcc }
+    identity::Config { principal, certificate, xfcc, ..identity::Config::default() }
 }
 
 fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
@@ -126,6 +130,7 @@ fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
         refresh_cooldown: section.get("refresh_cooldown", duration(limits::REFRESH_COOLDOWN), "10s"),
         max_stale: section.get("max_stale", duration(limits::MAX_STALE), "24h"),
         optional: section.get("optional", boolean(), "false"),
+        workload_subjects: false,
     };
     checks::issuer_times(section, &config);
     config

@@ -20,19 +20,30 @@ use crate::decision_log;
 use crate::identity;
 use crate::identity::XfccMode;
 use crate::input;
+use crate::jose::Algorithm;
 use crate::listener;
 use crate::policy;
 use crate::route;
 use crate::route::Requirement;
 use crate::route::TokenMode;
 use crate::token;
-use crate::token::Algorithm;
 use crate::token::IssuerConfig;
 use crate::token::KeySource;
 
 pub(crate) fn settings(settings: &Settings) -> Json {
-    let Settings { compatibility, listeners, admin, caller, token, input, policy, routes, decision_log, telemetry } =
-        settings;
+    let Settings {
+        compatibility,
+        listeners,
+        admin,
+        caller,
+        spiffe: _,
+        token,
+        input,
+        policy,
+        routes,
+        decision_log,
+        telemetry,
+    } = settings;
     let token::Config { issuers } = token;
     let Telemetry { log_level } = telemetry;
     json!({
@@ -51,6 +62,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
 fn show_listeners(config: &listener::Config) -> Json {
     let listener::Config {
         checks,
+        tls: _,
         reflection,
         workers,
         max_message_bytes,
@@ -74,12 +86,12 @@ fn show_listeners(config: &listener::Config) -> Json {
 }
 
 fn show_admin(config: &admin::Config) -> Json {
-    let admin::Config { probes, private } = config;
+    let admin::Config { probes, private, tls: _ } = config;
     json!({"probes": probes, "private": private})
 }
 
 fn show_caller(config: &identity::Config) -> Json {
-    let identity::Config { principal, certificate, xfcc } = config;
+    let identity::Config { principal, certificate, xfcc, .. } = config;
     let (xfcc, by) = match xfcc {
         XfccMode::Off => (Xfcc::Off, None),
         XfccMode::SanitizeSet => (Xfcc::SanitizeSet, None),
@@ -102,6 +114,7 @@ fn show_issuer(config: &IssuerConfig) -> Json {
         refresh_cooldown,
         max_stale,
         optional,
+        workload_subjects: _,
     } = config;
     without_nulls(json!({
         "issuer": issuer,

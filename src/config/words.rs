@@ -5,10 +5,10 @@ use tracing::level_filters::LevelFilter;
 use crate::config::format::Fault;
 use crate::config::format::Scalar;
 use crate::config::format::choice;
+use crate::jose::Algorithm;
 use crate::policy::BuiltinErrors;
 use crate::policy::Compatibility;
 use crate::policy::RegoVersion;
-use crate::token::Algorithm;
 
 /// Words and what they stand for.
 pub(crate) type Words<T> = &'static [(&'static str, T)];

@@ -7,8 +7,8 @@ use quick_cache::unsync::Cache;
 
 use crate::clock::UnixTime;
 
-use super::peer_certificate::CertificateError;
-use super::peer_certificate::Leaf;
+use crate::trust::certificate::CertificateError;
+use crate::trust::certificate::Leaf;
 
 /// Bytes of certificate text and facts that one worker holds: some 1500 peers at 2.5 KiB each.
 const CAPACITY_BYTES: u64 = 4 << 20;
@@ -59,9 +59,9 @@ impl Weighter<Box<str>, Leaf> for Bytes {
 
 #[cfg(test)]
 mod tests {
-    use crate::identity::fixtures::HOUR;
-    use crate::identity::fixtures::NOW;
-    use crate::identity::fixtures::certificate;
+    use crate::trust::fixtures::HOUR;
+    use crate::trust::fixtures::NOW;
+    use crate::trust::fixtures::certificate;
 
     use super::*;
 

@@ -3,11 +3,13 @@ use proptest::prelude::*;
 use crate::facts::Attributes;
 use crate::spiffe_id::SpiffeId;
 
-use super::fixtures::HOUR;
-use super::fixtures::NOW;
-use super::fixtures::certificate;
 use super::fixtures::request;
 use super::*;
+use crate::hex;
+use crate::trust::Bundles;
+use crate::trust::fixtures::HOUR;
+use crate::trust::fixtures::NOW;
+use crate::trust::fixtures::certificate;
 
 const ALICE: &str = "spiffe://td/alice";
 const ADMIN: &str = "spiffe://td/admin";
@@ -20,7 +22,7 @@ fn config(xfcc: XfccMode) -> Config {
 }
 
 fn resolve(config: Config, attributes: &Attributes) -> Result<Option<Caller>, Reason> {
-    Resolver::new(config).resolve(attributes, NOW).map_err(|denial| denial.reason)
+    Resolver::new(config).resolve(attributes, &Bundles::default(), NOW).map_err(|denial| denial.reason)
 }
 
 /// The caller's ID, [`NOBODY`] or the name of the denial's reason, with principal and certificate on.
@@ -63,7 +65,7 @@ fn a1_append_forward_believes_no_element_alone() {
     assert_eq!(who(APPEND_FORWARD, &alone), Reason::CallerXfccUnproven.name());
     assert_eq!(who(by_gateway("spiffe://td/gw"), &alone), Reason::CallerXfccUnproven.name());
     assert_eq!(who(XfccMode::SanitizeSet, &alone), ALICE);
-    let off = Config { principal: false, certificate: false, xfcc: APPEND_FORWARD };
+    let off = Config { principal: false, certificate: false, xfcc: APPEND_FORWARD, ..Config::default() };
     assert_eq!(resolve(off, &request(ALICE, "", &[&header])), Err(Reason::CallerXfccUnproven));
     let without_source = Attributes { source: None, ..alone };
     assert_eq!(who(APPEND_FORWARD, &without_source), Reason::CallerXfccUnproven.name());
@@ -89,11 +91,11 @@ fn a2_a_source_that_is_off_is_ignored() {
         assert_eq!(who(XfccMode::Off, &request(ALICE, "", &[header])), ALICE, "{header}");
         assert_eq!(who(XfccMode::Off, &request("", "", &[header])), NOBODY, "{header}");
     }
-    let xfcc_alone = Config { principal: false, certificate: false, xfcc: XfccMode::SanitizeSet };
+    let xfcc_alone = Config { principal: false, certificate: false, xfcc: XfccMode::SanitizeSet, ..Config::default() };
     let header = format!("Hash={HASH};Cert=\"rubbish\";URI={ALICE}");
     let caller = resolve(xfcc_alone, &request("admin.example.org", "rubbish", &[&header])).unwrap().unwrap();
     assert_eq!((caller.spiffe_id.as_str(), caller.proof), (ALICE, Proof::ForwardedClientCert));
-    let nothing = Config { principal: false, certificate: false, xfcc: XfccMode::Off };
+    let nothing = Config { principal: false, certificate: false, xfcc: XfccMode::Off, ..Config::default() };
     assert_eq!(resolve(nothing, &request(ALICE, "rubbish", &[&header])), Ok(None));
 }
 
@@ -291,7 +293,7 @@ fn a13_validity_is_judged_at_every_use() {
         let mut resolver = Resolver::new(config(XfccMode::SanitizeSet));
         let mut at = |seconds: i64| {
             resolver
-                .resolve(&attributes, NOW.plus_seconds(seconds))
+                .resolve(&attributes, &Bundles::default(), NOW.plus_seconds(seconds))
                 .map(|caller| caller.is_some())
                 .map_err(|denial| denial.reason)
         };
@@ -317,7 +319,7 @@ fn a15_the_log_gets_an_excerpt_only() {
         (XfccMode::SanitizeSet, request("", "", &[&long])),
         (by, request("", "", &[&format!("By={long}")])),
     ] {
-        let denial = Resolver::new(config(mode)).resolve(&attributes, NOW).unwrap_err();
+        let denial = Resolver::new(config(mode)).resolve(&attributes, &Bundles::default(), NOW).unwrap_err();
         assert!(denial.detail.len() < 200 && !denial.detail.contains(char::is_control), "{}", denial.detail);
     }
 }

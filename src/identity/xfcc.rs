@@ -13,8 +13,7 @@ mod tests;
 use thiserror::Error;
 
 use crate::decision::Reason;
-
-use super::hex;
+use crate::hex;
 
 /// The header's name.
 pub const HEADER: &str = "x-forwarded-client-cert";

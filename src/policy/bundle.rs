@@ -19,7 +19,7 @@ use super::engine::prepared;
 use super::projection::Projection;
 use super::unstable;
 use super::unstable::Outline;
-use crate::facts::document::hex;
+use crate::hex;
 use crate::problem::Problem;
 
 mod data;
@@ -162,7 +162,7 @@ fn revision(files: &[Loaded]) -> String {
             context.update(part.as_bytes());
         }
     }
-    let mut digits = hex(context.finish().as_ref());
+    let mut digits = hex::lower(context.finish().as_ref());
     digits.truncate(REVISION_DIGITS);
     digits
 }

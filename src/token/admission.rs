@@ -7,10 +7,10 @@ use serde_json::Value as Json;
 use super::IssuerConfig;
 use super::claims::Confirmation;
 use super::claims::VerifiedToken;
-use super::jws::canonical_type;
 use crate::clock::UnixTime;
 use crate::decision::Denial;
 use crate::decision::Reason;
+use crate::jose::canonical_type;
 
 /// Types with a purpose of their own: whatever is configured, none of them is a user's bearer token (RFC 8725 §3.11).
 const OTHER_PURPOSES: &[&str] = &[

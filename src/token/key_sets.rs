@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::Config;
 use super::IssuerConfig;
 use super::IssuerIndex;
-use super::jwks::KeySet;
 use crate::clock::UnixTime;
+use crate::jose::KeySet;
 
 /// The keys of every issuer of one configuration.
 #[derive(Debug, Clone)]

@@ -16,7 +16,6 @@ use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub(super) use self::source::FetchLimits;
 use self::task::IssuerTask;
 use self::task::Publisher;
 use super::Config;
@@ -26,6 +25,7 @@ use super::key_sets::KeySets;
 use crate::clock::UnixTime;
 use crate::decision::Denial;
 use crate::decision::Reason;
+use crate::fetch::FetchLimits;
 use crate::problem::Problem;
 use crate::telemetry::Metrics;
 

@@ -10,16 +10,17 @@ use super::cache::Cache;
 use super::cache::Entry;
 use super::cache::Key;
 use super::claims;
-use super::jwks::KeySet;
-use super::jwks::NoKey;
-use super::jws;
-use super::jws::Compact;
 use super::key_sets::KeySets;
-use super::shown;
+use super::refused;
 use crate::clock::UnixTime;
 use crate::decision::Denial;
 use crate::decision::Reason;
 use crate::facts::User;
+use crate::jose;
+use crate::jose::Compact;
+use crate::jose::KeySet;
+use crate::jose::NoKey;
+use crate::jose::shown;
 
 /// Verifies tokens for one worker, and remembers those it has verified.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl Verifier {
         peer_certificate: Option<&[u8; 32]>,
         now: UnixTime,
     ) -> Result<Arc<User>, Refusal> {
-        jws::check_size(token)?;
+        jose::check_size(token).map_err(refused)?;
         let key = Key::new(token, keys.epoch());
         if let Some(entry) = self.cache.get(&key) {
             let rules = self.rules(entry.issuer)?;
@@ -63,9 +64,9 @@ impl Verifier {
 
     /// The part whose result is kept: the issuer has signed this.
     fn authenticate(&self, token: &str, keys: &KeySets, now: UnixTime) -> Result<Entry, Refusal> {
-        let compact = Compact::split(token)?;
-        let header = compact.header()?;
-        let claims = compact.claims()?;
+        let compact = Compact::split(token).map_err(refused)?;
+        let header = compact.header().map_err(refused)?;
+        let claims = compact.claims().map_err(refused)?;
         let named = claims::issuer(&claims)?;
         let issuer = self.config.index_of(named).ok_or_else(|| unknown_issuer(named))?;
         let rules = self.rules(issuer)?;
@@ -75,9 +76,9 @@ impl Verifier {
         }
         let key = usable(keys, issuer, rules, now)?.find(&header).map_err(|no_key| match no_key {
             NoKey::Unknown => Refusal::NeedsKeys(issuer),
-            NoKey::Denied(denial) => Refusal::Denied(denial),
+            NoKey::Refused(error) => Refusal::Denied(refused(error)),
         })?;
-        if !key.verifies(compact.signing_input(), compact.signature()?) {
+        if !key.verifies(compact.signing_input(), compact.signature().map_err(refused)?) {
             return Err(Denial::new(Reason::TokenSignatureInvalid, "the signature does not verify").into());
         }
         Ok(Entry { issuer, token: claims::read(claims, header.token_type)? })

@@ -6,11 +6,11 @@ use serde::ser::SerializeMap;
 
 use super::Populated;
 use super::Sequence;
-use super::hex;
 use crate::facts::Actor;
 use crate::facts::Caller;
 use crate::facts::Delegation;
 use crate::facts::User;
+use crate::hex;
 
 pub(super) struct CallerView<'a>(pub(super) &'a Caller);
 
@@ -26,8 +26,9 @@ impl Serialize for CallerView<'_> {
             spiffe_id.kubernetes().map(|(namespace, account)| [("namespace", namespace), ("service_account", account)]);
         map.serialize_entry("kubernetes", &kubernetes.as_ref().map(|pairs| Populated(pairs)))?;
         map.serialize_entry("proof", proof.name())?;
-        let certificate =
-            certificate.as_ref().map(|facts| (hex(&facts.sha256), facts.serial.as_str(), facts.not_after.to_string()));
+        let certificate = certificate
+            .as_ref()
+            .map(|facts| (hex::lower(&facts.sha256), facts.serial.as_str(), facts.not_after.to_string()));
         let certificate = certificate.as_ref().map(|(sha256, serial, not_after)| {
             [("sha256", sha256.as_str()), ("serial", serial), ("not_after", not_after)]
         });

@@ -16,11 +16,11 @@ use super::Tuning;
 use super::Waiter;
 use super::source;
 use crate::clock::UnixTime;
+use crate::jose::KeySet;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics;
 use crate::token::IssuerConfig;
 use crate::token::IssuerIndex;
-use crate::token::KeySet;
 use crate::token::KeySets;
 
 /// A server that stays away is asked once a minute, or at the refresh interval where that is shorter.

@@ -23,10 +23,10 @@ use serde_json::json;
 use crate::clock::UnixTime;
 use crate::decision::Reason;
 use crate::facts::User;
-use crate::token::Algorithm;
+use crate::jose::Algorithm;
+use crate::jose::KeySet;
 use crate::token::Config;
 use crate::token::IssuerConfig;
-use crate::token::KeySet;
 use crate::token::KeySets;
 use crate::token::KeySource;
 use crate::token::Refusal;
@@ -145,6 +145,7 @@ pub(super) fn issuer(name: &str) -> IssuerConfig {
         refresh_cooldown: Duration::from_secs(10),
         max_stale: Duration::from_hours(1),
         optional: false,
+        workload_subjects: false,
     }
 }
 

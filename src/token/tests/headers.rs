@@ -19,7 +19,7 @@ use super::forge::encode;
 use super::forge::issuer;
 use super::forge::key_set;
 use crate::decision::Reason;
-use crate::token::Algorithm;
+use crate::jose::Algorithm;
 use crate::token::Refusal;
 
 fn world_and_key() -> (World, SigningKey) {

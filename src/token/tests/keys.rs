@@ -13,9 +13,9 @@ use super::forge::jwks;
 use super::forge::key_set;
 use super::wycheproof::vectors;
 use crate::decision::Reason;
-use crate::token::Algorithm;
-use crate::token::KeySet;
-use crate::token::KeySetError;
+use crate::jose::Algorithm;
+use crate::jose::KeySet;
+use crate::jose::KeySetError;
 
 fn rsa(n: &[u8], e: &[u8]) -> Json {
     json!({"kty": "RSA", "alg": "RS256", "kid": "bad", "n": encode(n), "e": encode(e)})

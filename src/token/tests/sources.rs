@@ -16,9 +16,9 @@ use super::forge::jwks;
 use super::forge::now;
 use super::server::Reply;
 use super::server::Server;
+use crate::fetch::FetchLimits;
 use crate::token::IssuerConfig;
 use crate::token::KeySource;
-use crate::token::refresh::FetchLimits;
 use crate::token::refresh::source_error;
 
 const LIMITS: FetchLimits = FetchLimits { time: Duration::from_millis(800), bytes: 64 * 1024 };

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::forge::jwks;
-use crate::token::Algorithm;
-use crate::token::KeySet;
-use crate::token::jws::Compact;
+use crate::jose::Algorithm;
+use crate::jose::Compact;
+use crate::jose::KeySet;
 
 #[derive(Deserialize)]
 pub(super) struct Vector {

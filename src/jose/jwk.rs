@@ -21,9 +21,11 @@ use serde_json::Value as Json;
 use thiserror::Error;
 
 use super::algorithm::Algorithm;
+use super::jwks::KeyUse;
 
 /// A verification key and the one algorithm that it may be used with (RFC 8725 §3.1).
-pub(super) struct VerificationKey {
+#[derive(Clone)]
+pub struct VerificationKey {
     algorithm: Algorithm,
     key: DecodingKey,
     /// The key's encoding, by which key sets are compared.
@@ -32,7 +34,7 @@ pub(super) struct VerificationKey {
 
 /// Why a JWK gives no verification key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(super) enum JwkError {
+pub enum JwkError {
     /// `use` or `key_ops` says it is for something else.
     #[error("is not for verifying signatures")]
     Purpose,
@@ -79,7 +81,10 @@ const SECRET_MEMBERS: &[&str] = &["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 impl VerificationKey {
     /// Reads a JWK. `rsa` is the algorithm of RSA keys that name none, where the issuer has just one.
-    pub(super) fn from_jwk(jwk: &Map<String, Json>, rsa: Option<Algorithm>) -> Result<Self, JwkError> {
+    ///
+    /// # Errors
+    /// [`JwkError`]; of a key for another use too, whatever else it is.
+    pub fn from_jwk(jwk: &Map<String, Json>, key_use: KeyUse, rsa: Option<Algorithm>) -> Result<Self, JwkError> {
         let kty = member(jwk, "kty").map_err(|_malformed| JwkError::KeyType)?;
         if kty == "oct" {
             return Err(JwkError::Symmetric);
@@ -87,7 +92,7 @@ impl VerificationKey {
         if SECRET_MEMBERS.iter().any(|name| jwk.contains_key(*name)) {
             return Err(JwkError::Private);
         }
-        if !is_for_verifying(jwk) {
+        if !key_use.is_of(jwk) || !operates(jwk) {
             return Err(JwkError::Purpose);
         }
         match kty {
@@ -99,12 +104,12 @@ impl VerificationKey {
     }
 
     /// The one algorithm.
-    pub(super) const fn algorithm(&self) -> Algorithm {
+    pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
     /// Whether `signature`, in canonical base64url, is this key's over `message`.
-    pub(super) fn verifies(&self, message: &[u8], signature: &str) -> bool {
+    pub fn verifies(&self, message: &[u8], signature: &str) -> bool {
         verify(signature, message, &self.key, self.algorithm.into()).unwrap_or(false)
     }
 
@@ -169,7 +174,7 @@ impl VerificationKey {
     }
 
     /// The key's encoding, which with the algorithm is all there is to it.
-    pub(super) fn encoded(&self) -> &[u8] {
+    pub fn encoded(&self) -> &[u8] {
         &self.encoded
     }
 }
@@ -189,13 +194,11 @@ impl fmt::Debug for VerificationKey {
 /// SEC 1 §2.3.3: the first byte of a point written as both its coordinates.
 const UNCOMPRESSED: u8 = 0x04;
 
-/// RFC 7517 §4.2 and §4.3: neither `use` nor `key_ops` may speak against it.
-fn is_for_verifying(jwk: &Map<String, Json>) -> bool {
-    let used = jwk.get("use").is_none_or(|purpose| purpose == "sig");
-    let operates = jwk.get("key_ops").is_none_or(|operations| {
+/// RFC 7517 §4.3: `key_ops` may not speak against it.
+fn operates(jwk: &Map<String, Json>) -> bool {
+    jwk.get("key_ops").is_none_or(|operations| {
         operations.as_array().is_some_and(|list| list.iter().any(|operation| operation == "verify"))
-    });
-    used && operates
+    })
 }
 
 fn stated_algorithm(jwk: &Map<String, Json>) -> Result<Option<Algorithm>, JwkError> {

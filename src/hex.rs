@@ -1,12 +1,12 @@
-//! Base 16.
+//! Base 16 (RFC 4648 §8).
 
 /// The byte that two hexadecimal digits of either case stand for.
-pub(super) fn byte(high: u8, low: u8) -> Option<u8> {
+pub fn byte(high: u8, low: u8) -> Option<u8> {
     Some((digit(high)? << 4) | digit(low)?)
 }
 
 /// `bytes` in lower case.
-pub(super) fn lower(bytes: &[u8]) -> String {
+pub fn lower(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |value: u8| DIGITS.get(usize::from(value)).copied().map(char::from);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).flatten().collect()

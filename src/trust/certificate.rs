@@ -1,6 +1,6 @@
-//! A peer's leaf certificate as proxies forward it (URL-encoded PEM), read as an X509-SVID.
+//! The X509-SVID profile of a leaf, and the form in which proxies forward certificates (URL-encoded PEM).
 //!
-//! The chain is not verified here: that the peer holds a certificate of a trusted authority is the proxy's word.
+//! That a trusted authority has signed it is not proven here: that is [`super::chain`]'s.
 
 #[cfg(test)]
 mod tests;
@@ -19,10 +19,12 @@ use crate::facts::CertificateFacts;
 use crate::spiffe_id::SpiffeId;
 use crate::spiffe_id::SpiffeIdError;
 
-use super::hex;
+use crate::hex;
 
 /// The longest text looked at. Encoded SVIDs have 1 to 6 KiB; TLS stacks refuse chains of some 100 KiB.
 const MAX_TEXT_BYTES: usize = 32 * 1024;
+/// A leaf and its intermediates: nested SPIRE servers make three or four.
+pub const MAX_CHAIN: usize = 8;
 /// RFC 5280 §4.1.2.2: at most 20 octets, and one more for the sign.
 const MAX_SERIAL_BYTES: usize = 21;
 const PEM_BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----\n";
@@ -45,6 +47,9 @@ pub enum CertificateError {
     /// The text is longer than any leaf.
     #[error("the certificate's text has more than 32 KiB")]
     TooLong,
+    /// A chain of more than [`MAX_CHAIN`] certificates.
+    #[error("the chain has more than {MAX_CHAIN} certificates")]
+    ChainTooLong,
     /// A `%` without two digits, or a byte that URL encoding never leaves.
     #[error("the certificate's text is not URL-encoded")]
     UrlEncoding,
@@ -99,9 +104,13 @@ impl CertificateError {
     /// The reason that the denial gets.
     pub const fn reason(self) -> Reason {
         match self {
-            Self::TooLong | Self::UrlEncoding | Self::Pem | Self::Der | Self::Extension | Self::Serial => {
-                Reason::CallerCertificateMalformed
-            }
+            Self::TooLong
+            | Self::ChainTooLong
+            | Self::UrlEncoding
+            | Self::Pem
+            | Self::Der
+            | Self::Extension
+            | Self::Serial => Reason::CallerCertificateMalformed,
             Self::UriMissing
             | Self::UriRepeated
             | Self::Uri(_)
@@ -123,12 +132,15 @@ impl Leaf {
     /// # Errors
     /// [`CertificateError`], never one of validity.
     pub fn read(text: &str) -> Result<Self, CertificateError> {
-        if text.len() > MAX_TEXT_BYTES {
-            return Err(CertificateError::TooLong);
-        }
-        let pem = url_decode(text).ok_or(CertificateError::UrlEncoding)?;
-        let der = pem_decode(&pem).ok_or(CertificateError::Pem)?;
-        match X509Certificate::from_der(&der) {
+        Self::from_der(&forwarded(text)?)
+    }
+
+    /// As [`Leaf::read`], from DER.
+    ///
+    /// # Errors
+    /// [`CertificateError`], never one of validity.
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        match X509Certificate::from_der(der) {
             Ok(([], certificate)) => Self::from_certificate(&certificate),
             Ok(_) | Err(_) => Err(CertificateError::Der),
         }
@@ -167,6 +179,45 @@ impl Leaf {
         }
         Ok(())
     }
+}
+
+/// The DER of one forwarded certificate.
+///
+/// # Errors
+/// [`CertificateError`] where the text is not exactly one URL-encoded PEM block.
+pub fn forwarded(text: &str) -> Result<Vec<u8>, CertificateError> {
+    pem_decode(&decoded(text)?).ok_or(CertificateError::Pem)
+}
+
+/// The DER of every certificate of a forwarded chain, in its order.
+///
+/// # Errors
+/// As [`forwarded`], for a list of blocks, of which there are at most [`MAX_CHAIN`].
+pub fn forwarded_chain(text: &str) -> Result<Vec<Vec<u8>>, CertificateError> {
+    let pem = decoded(text)?;
+    let mut rest = pem.as_slice();
+    let mut chain = Vec::new();
+    while !rest.is_empty() {
+        if chain.len() == MAX_CHAIN {
+            return Err(CertificateError::ChainTooLong);
+        }
+        let end = position(rest, PEM_END).ok_or(CertificateError::Pem)?.saturating_add(PEM_END.len());
+        let (block, after) = rest.split_at_checked(end).ok_or(CertificateError::Pem)?;
+        chain.push(pem_decode(block).ok_or(CertificateError::Pem)?);
+        rest = after.strip_prefix(b"\n").unwrap_or(after);
+    }
+    Ok(chain)
+}
+
+fn decoded(text: &str) -> Result<Vec<u8>, CertificateError> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(CertificateError::TooLong);
+    }
+    url_decode(text).ok_or(CertificateError::UrlEncoding)
+}
+
+fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
 fn uri_san(certificate: &X509Certificate<'_>) -> Result<SpiffeId, CertificateError> {

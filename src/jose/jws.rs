@@ -8,15 +8,15 @@ use serde_json::Map;
 use serde_json::Value as Json;
 
 use super::algorithm::Algorithm;
+use super::error::Fault;
+use super::error::JoseError;
 use super::json;
 use super::json::JsonError;
 use super::json::Limits;
 use super::shown;
-use crate::decision::Denial;
-use crate::decision::Reason;
 
 /// Twice what proxies commonly take as one header (8 KiB); longer tokens are looked at no further.
-pub(super) const MAX_TOKEN_BYTES: usize = 16 * 1024;
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// A header holds an algorithm, a type, a key id and perhaps a thumbprint: some 200 bytes. Certificates are refused anyway.
 const MAX_HEADER_BYTES: usize = 4 * 1024;
 /// The limits of a `kid`: the longest in use are SHA-512 thumbprints and URLs.
@@ -32,7 +32,7 @@ const FORBIDDEN: &[&str] = &["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "
 
 /// A token's three parts, as sent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Compact<'t> {
+pub struct Compact<'t> {
     header: &'t str,
     payload: &'t str,
     signature: &'t str,
@@ -41,71 +41,86 @@ pub(super) struct Compact<'t> {
 
 /// What a header says that is of use.
 #[derive(Debug)]
-pub(super) struct Header {
+pub struct Header {
     /// `alg`.
-    pub(super) algorithm: Algorithm,
+    pub algorithm: Algorithm,
     /// `kid`.
-    pub(super) key_id: Option<String>,
+    pub key_id: Option<String>,
     /// `typ` in the form of [`canonical_type`].
-    pub(super) token_type: Option<String>,
+    pub token_type: Option<String>,
 }
 
 impl<'t> Compact<'t> {
     /// Splits a token that [`check_size`] has let pass, looking at no more than its dots.
-    pub(super) fn split(token: &'t str) -> Result<Self, Denial> {
+    ///
+    /// # Errors
+    /// Where it has not three parts, or a long first one.
+    pub fn split(token: &'t str) -> Result<Self, JoseError> {
         let (signing_input, signature) = token.rsplit_once('.').ok_or_else(not_three_parts)?;
         let (header, payload) = signing_input.split_once('.').ok_or_else(not_three_parts)?;
         if payload.contains('.') {
             return Err(not_three_parts());
         }
         if header.len() > MAX_HEADER_BYTES {
-            return Err(Denial::new(Reason::TokenTooLarge, "the header is longer than is looked at"));
+            return Err(JoseError::new(Fault::TooLarge, "the header is longer than is looked at"));
         }
         Ok(Self { header, payload, signature, signing_input })
     }
 
     /// Reads the header.
-    pub(super) fn header(&self) -> Result<Header, Denial> {
+    ///
+    /// # Errors
+    /// Where it is malformed, says something dangerous, or names an algorithm that is not supported.
+    pub fn header(&self) -> Result<Header, JoseError> {
         let members = object("the header", self.header, HEADER_LIMITS)?;
         if let Some(name) = FORBIDDEN.iter().find(|name| members.contains_key(**name)) {
-            return Err(Denial::new(Reason::TokenHeaderForbidden, format!("the header has `{name}`")));
+            return Err(JoseError::new(Fault::Forbidden, format!("the header has `{name}`")));
         }
         let token_type = text(&members, "typ")?.map(canonical_type);
         // A JWT inside a JWT (RFC 7519 §5.2) would have to be verified twice over.
         if text(&members, "cty")?.is_some_and(|content| canonical_type(content) == "jwt") {
-            return Err(Denial::new(Reason::TokenHeaderForbidden, "the token holds another token"));
+            return Err(JoseError::new(Fault::Forbidden, "the token holds another token"));
         }
         Ok(Header { algorithm: algorithm(&members)?, key_id: key_id(&members)?, token_type })
     }
 
     /// Reads the claims. They are not proven by being readable.
-    pub(super) fn claims(&self) -> Result<Map<String, Json>, Denial> {
+    ///
+    /// # Errors
+    /// Where they are no JSON object within bounds.
+    pub fn claims(&self) -> Result<Map<String, Json>, JoseError> {
         object("the payload", self.payload, CLAIM_LIMITS)
     }
 
     /// The signature, once it is known to be canonical base64url.
-    pub(super) fn signature(&self) -> Result<&'t str, Denial> {
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub fn signature(&self) -> Result<&'t str, JoseError> {
         decode("the signature", self.signature)?;
         Ok(self.signature)
     }
 
     /// What the signature is over.
-    pub(super) const fn signing_input(&self) -> &'t [u8] {
+    pub const fn signing_input(&self) -> &'t [u8] {
         self.signing_input.as_bytes()
     }
 }
 
 /// Refuses a token for its length alone.
-pub(super) fn check_size(token: &str) -> Result<(), Denial> {
+///
+/// # Errors
+/// Where it is longer than [`MAX_TOKEN_BYTES`].
+pub fn check_size(token: &str) -> Result<(), JoseError> {
     if token.len() > MAX_TOKEN_BYTES {
-        return Err(Denial::new(Reason::TokenTooLarge, "the token is longer than is looked at"));
+        return Err(JoseError::new(Fault::TooLarge, "the token is longer than is looked at"));
     }
     Ok(())
 }
 
 /// A media type as `typ` and `cty` write it, in one spelling: lower case, and without the `application/` that is implied
 /// where there is no other slash (RFC 7515 §4.1.9).
-pub(super) fn canonical_type(media_type: &str) -> String {
+pub fn canonical_type(media_type: &str) -> String {
     let lower = media_type.to_ascii_lowercase();
     match lower.strip_prefix("application/") {
         Some(rest) if !rest.contains('/') => rest.to_owned(),
@@ -113,29 +128,29 @@ pub(super) fn canonical_type(media_type: &str) -> String {
     }
 }
 
-fn not_three_parts() -> Denial {
+fn not_three_parts() -> JoseError {
     malformed("the token has not three parts")
 }
 
-fn malformed(detail: impl Into<String>) -> Denial {
-    Denial::new(Reason::TokenMalformed, detail)
+fn malformed(detail: impl Into<String>) -> JoseError {
+    JoseError::new(Fault::Malformed, detail)
 }
 
-fn decode(part: &str, text: &str) -> Result<Vec<u8>, Denial> {
+fn decode(part: &str, text: &str) -> Result<Vec<u8>, JoseError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_which_byte| malformed(format!("{part} is no canonical base64url")))
 }
 
-fn object(part: &str, text: &str, limits: Limits) -> Result<Map<String, Json>, Denial> {
+fn object(part: &str, text: &str, limits: Limits) -> Result<Map<String, Json>, JoseError> {
     json::read_object(&decode(part, text)?, limits).map_err(|error| {
-        let reason = match error {
-            JsonError::TooLarge => Reason::TokenTooLarge,
-            JsonError::Malformed | JsonError::Repeated => Reason::TokenMalformed,
+        let fault = match error {
+            JsonError::TooLarge => Fault::TooLarge,
+            JsonError::Malformed | JsonError::Repeated => Fault::Malformed,
         };
-        Denial::new(reason, format!("{part} {error}"))
+        JoseError::new(fault, format!("{part} {error}"))
     })
 }
 
-fn text<'m>(members: &'m Map<String, Json>, name: &str) -> Result<Option<&'m str>, Denial> {
+fn text<'m>(members: &'m Map<String, Json>, name: &str) -> Result<Option<&'m str>, JoseError> {
     match members.get(name) {
         None => Ok(None),
         Some(Json::String(value)) => Ok(Some(value)),
@@ -143,13 +158,13 @@ fn text<'m>(members: &'m Map<String, Json>, name: &str) -> Result<Option<&'m str
     }
 }
 
-fn algorithm(members: &Map<String, Json>) -> Result<Algorithm, Denial> {
+fn algorithm(members: &Map<String, Json>) -> Result<Algorithm, JoseError> {
     let name = text(members, "alg")?.ok_or_else(|| malformed("the header has no `alg`"))?;
     Algorithm::from_str(name)
-        .map_err(|_unknown| Denial::new(Reason::TokenAlgorithm, format!("`{}` is not supported", shown(name))))
+        .map_err(|_unknown| JoseError::new(Fault::Algorithm, format!("`{}` is not supported", shown(name))))
 }
 
-fn key_id(members: &Map<String, Json>) -> Result<Option<String>, Denial> {
+fn key_id(members: &Map<String, Json>) -> Result<Option<String>, JoseError> {
     let Some(id) = text(members, "kid")? else { return Ok(None) };
     if !is_key_id(id) {
         return Err(malformed("the header's `kid` is longer than is looked at, or holds control characters"));

@@ -8,13 +8,13 @@ use rcgen::KeyUsagePurpose;
 use rcgen::SanType;
 use rcgen::SerialNumber;
 
-use crate::identity::fixtures::HOUR;
-use crate::identity::fixtures::NOW;
-use crate::identity::fixtures::certificate;
-use crate::identity::fixtures::pem;
-use crate::identity::fixtures::raw_uris;
-use crate::identity::fixtures::uri;
-use crate::identity::fixtures::url_encode;
+use crate::trust::fixtures::HOUR;
+use crate::trust::fixtures::NOW;
+use crate::trust::fixtures::certificate;
+use crate::trust::fixtures::pem;
+use crate::trust::fixtures::raw_uris;
+use crate::trust::fixtures::uri;
+use crate::trust::fixtures::url_encode;
 
 use super::*;
 

@@ -17,16 +17,16 @@ use thiserror::Error;
 
 /// How much of a document is looked at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub struct Limits {
     /// Objects and lists within each other.
-    pub(super) depth: usize,
+    pub depth: usize,
     /// Values of any kind, the containers included.
-    pub(super) values: usize,
+    pub values: usize,
 }
 
 /// Why a text is not read. Carries nothing of the text itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(super) enum JsonError {
+pub enum JsonError {
     /// No JSON, or no object at the top, or something after it.
     #[error("is no JSON object")]
     Malformed,
@@ -39,7 +39,10 @@ pub(super) enum JsonError {
 }
 
 /// Reads one object and nothing after it.
-pub(super) fn read_object(text: &[u8], limits: Limits) -> Result<Map<String, Json>, JsonError> {
+///
+/// # Errors
+/// [`JsonError`].
+pub fn read_object(text: &[u8], limits: Limits) -> Result<Map<String, Json>, JsonError> {
     let budget = Budget { values: Cell::new(limits.values), fault: Cell::new(JsonError::Malformed) };
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let root = Node { budget: &budget, depth: limits.depth };

@@ -7,6 +7,8 @@ use serde_json::Value as Json;
 use thiserror::Error;
 
 use super::algorithm::Algorithm;
+use super::error::Fault;
+use super::error::JoseError;
 use super::json;
 use super::json::JsonError;
 use super::json::Limits;
@@ -15,8 +17,6 @@ use super::jwk::VerificationKey;
 use super::jws::Header;
 use super::jws::is_key_id;
 use super::shown;
-use crate::decision::Denial;
-use crate::decision::Reason;
 
 /// Large issuers publish some ten keys; a set of more than this is a mistake or an attack, and refused whole, since
 /// leaving out some would refuse some users.
@@ -25,7 +25,7 @@ const MAX_KEYS: usize = 256;
 const JWKS_LIMITS: Limits = Limits { depth: 8, values: 16_384 };
 
 /// The usable keys of one issuer. Equal sets verify the same tokens.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct KeySet {
     named: BTreeMap<String, Named>,
     unnamed: Vec<VerificationKey>,
@@ -33,7 +33,7 @@ pub struct KeySet {
 }
 
 /// What a `kid` of the set stands for.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Named {
     Usable(VerificationKey),
     /// Known, but no token is verified with it. Asking for newer keys would not help.
@@ -58,14 +58,40 @@ pub enum KeySetError {
 
 /// Why no key of a set is the token's.
 #[derive(Debug)]
-pub(super) enum NoKey {
+pub enum NoKey {
     /// The set has no such `kid`; a newer one may.
     Unknown,
     /// The token is refused whatever newer sets hold.
-    Denied(Denial),
+    Refused(JoseError),
+}
+
+/// What the keys of a set are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyUse {
+    /// Signatures of any kind: `use` is absent or `sig`.
+    Signature,
+    /// SVIDs of one kind, as SPIFFE bundles tell them apart (SPIFFE Trust Domain and Bundle §4.2.2): `use` is exactly this.
+    Svid(&'static str),
+}
+
+impl KeyUse {
+    /// Whether a key says that it is for this. Keys for something else are no part of a set, and nothing is wrong with
+    /// them.
+    pub(super) fn is_of(self, jwk: &Map<String, Json>) -> bool {
+        match (self, jwk.get("use")) {
+            (Self::Signature, stated) => stated.is_none_or(|stated| stated == "sig"),
+            (Self::Svid(name), Some(stated)) => stated == name,
+            (Self::Svid(_), None) => false,
+        }
+    }
 }
 
 impl KeySet {
+    /// No keys at all.
+    pub const fn empty() -> Self {
+        Self { named: BTreeMap::new(), unnamed: Vec::new(), warnings: Vec::new() }
+    }
+
     /// Reads a JWKS. Keys that cannot be used are left out, each with a warning; `algorithms` are the issuer's.
     ///
     /// # Errors
@@ -74,13 +100,20 @@ impl KeySet {
         let mut document = json::read_object(document, JWKS_LIMITS)
             .map_err(|error: JsonError| KeySetError::Json(error.to_string()))?;
         let Some(Json::Array(keys)) = document.remove("keys") else { return Err(KeySetError::NoKeys) };
+        Self::from_keys(&keys, KeyUse::Signature, only_rsa(algorithms))
+    }
+
+    /// The keys of a list that are for one use, the rest left out. `rsa` is the algorithm of RSA keys that name none.
+    ///
+    /// # Errors
+    /// [`KeySetError`] where the list is too long or holds something else than objects.
+    pub fn from_keys(keys: &[Json], key_use: KeyUse, rsa: Option<Algorithm>) -> Result<Self, KeySetError> {
         if keys.len() > MAX_KEYS {
             return Err(KeySetError::TooManyKeys);
         }
-        let rsa = only_rsa(algorithms);
-        let mut set = Self { named: BTreeMap::new(), unnamed: Vec::new(), warnings: Vec::new() };
+        let mut set = Self::empty();
         for (position, key) in keys.iter().enumerate() {
-            set.add(position, key.as_object().ok_or(KeySetError::NoKeys)?, rsa);
+            set.add(position, key.as_object().ok_or(KeySetError::NoKeys)?, key_use, rsa);
         }
         // The order of a set means nothing, so it must not make two sets differ.
         set.unnamed.sort_by(|a, b| a.encoded().cmp(b.encoded()));
@@ -98,20 +131,23 @@ impl KeySet {
     }
 
     /// The key that a token with this header is verified with.
-    pub(super) fn find(&self, header: &Header) -> Result<&VerificationKey, NoKey> {
+    ///
+    /// # Errors
+    /// [`NoKey`], which says whether newer keys may help.
+    pub fn find(&self, header: &Header) -> Result<&VerificationKey, NoKey> {
         let key = match &header.key_id {
             Some(id) => self.by_id(id)?,
             None => self.only_one(header.algorithm)?,
         };
         if key.algorithm() != header.algorithm {
             let detail = format!("the token is {}, its key for {}", header.algorithm, key.algorithm());
-            return Err(NoKey::Denied(Denial::new(Reason::TokenAlgorithm, detail)));
+            return Err(NoKey::Refused(JoseError::new(Fault::Algorithm, detail)));
         }
         Ok(key)
     }
 
     fn by_id(&self, id: &str) -> Result<&VerificationKey, NoKey> {
-        let refused = |why| NoKey::Denied(Denial::new(Reason::TokenKeyUnknown, format!("key `{}` {why}", shown(id))));
+        let refused = |why| NoKey::Refused(JoseError::new(Fault::KeyUnknown, format!("key `{}` {why}", shown(id))));
         match self.named.get(id) {
             None => Err(NoKey::Unknown),
             Some(Named::Usable(key)) => Ok(key),
@@ -125,7 +161,7 @@ impl KeySet {
         let mut fitting = self.keys().filter(|key| key.algorithm() == algorithm);
         match (fitting.next(), fitting.next()) {
             (Some(key), None) => Ok(key),
-            _ => Err(NoKey::Denied(Denial::new(Reason::TokenKeyUnknown, "no `kid`, and not exactly one key fits"))),
+            _ => Err(NoKey::Refused(JoseError::new(Fault::KeyUnknown, "no `kid`, and not exactly one key fits"))),
         }
     }
 
@@ -137,8 +173,8 @@ impl KeySet {
         named.chain(&self.unnamed)
     }
 
-    fn add(&mut self, position: usize, jwk: &Map<String, Json>, rsa: Option<Algorithm>) {
-        let key = VerificationKey::from_jwk(jwk, rsa);
+    fn add(&mut self, position: usize, jwk: &Map<String, Json>, key_use: KeyUse, rsa: Option<Algorithm>) {
+        let key = VerificationKey::from_jwk(jwk, key_use, rsa);
         match &key {
             // Sets commonly hold keys for encryption too; nothing is wrong with them.
             Ok(_) | Err(JwkError::Purpose) => {}

@@ -1,0 +1,35 @@
+//! Signed tokens and the keys they are verified with: compact JWS and JWK, strictly (RFC 7515, RFC 7517, RFC 8725).
+//!
+//! Whose keys they are and what the claims must say is not known here: that is [`crate::token`]'s for users and
+//! [`crate::identity`]'s for workloads. Nothing here is believed because it can be read.
+
+mod algorithm;
+mod error;
+pub mod json;
+mod jwk;
+mod jwks;
+mod jws;
+
+pub use algorithm::Algorithm;
+pub use algorithm::UnknownAlgorithm;
+pub use error::Fault;
+pub use error::JoseError;
+pub use jwk::JwkError;
+pub use jwk::VerificationKey;
+pub use jwks::KeySet;
+pub use jwks::KeySetError;
+pub use jwks::KeyUse;
+pub use jwks::NoKey;
+pub use jws::Compact;
+pub use jws::Header;
+pub use jws::MAX_TOKEN_BYTES;
+pub use jws::canonical_type;
+pub use jws::check_size;
+
+/// As much of a hostile text as a log may show.
+pub fn shown(text: &str) -> String {
+    text.chars().flat_map(char::escape_default).take(SHOWN_CHARACTERS).collect()
+}
+
+/// Enough to recognise an issuer or a key id, too little to hide anything in or to flood a log.
+const SHOWN_CHARACTERS: usize = 64;
