@@ -20,8 +20,8 @@ help: ## Say what there is
 ##@ Try it
 
 .PHONY: demo
-demo: tools-demo ## Two agents, two users and a real Envoy, in under a minute; needs Rust, Python 3 and make only
-	@python3 tools/demo.py
+demo: tools-demo$(if $(SPIRE),-spire) ## Two agents, two users and a real Envoy, in under a minute; with SPIRE=1 real SPIRE too, which needs Go
+	@python3 tools/demo$(if $(SPIRE),_spire).py
 
 ##@ Test
 
@@ -30,7 +30,7 @@ test: tools-test ## Unit, case, property and end-to-end tests; installs the peer
 	$(CARGO) test --locked
 
 .PHONY: e2e-spire
-e2e-spire: tools-spire ## Against real SPIRE, two federated trust domains; installs what it needs, SPIRE takes minutes the first time
+e2e-spire: tools-spire ## End-to-end tests with real SPIRE, two federated trust domains; building it takes minutes, once
 	$(CARGO) test --locked --test spire
 
 .PHONY: fuzz-smoke
@@ -55,11 +55,13 @@ image-check: ## The image's build steps without an engine: a static binary in th
 .PHONY: presubmit
 presubmit: lint test e2e-spire doc deny gen-check k8s-check ## All that a change must pass before review, but for fuzzing and the image
 
+# Targets that a plain `cargo test` leaves out are not among all targets.
 .PHONY: lint
 lint: ## Formatting, and clippy with warnings as errors
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --test spire -- -D warnings
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -101,6 +103,9 @@ tools: tools-test tools-spire $(VALIDATE) $(CARGO_DENY) $(CARGO_FUZZ) ## Everyth
 
 .PHONY: tools-demo
 tools-demo: $(ENVOY)
+
+.PHONY: tools-demo-spire
+tools-demo-spire: $(ENVOY) $(SPIRE_SERVER) $(SPIRE_AGENT)
 
 .PHONY: tools-test
 tools-test: $(ENVOY) $(GHZ) $(OPA)

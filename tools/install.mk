@@ -34,6 +34,7 @@ $(OPA):
 # Programs of one Go module, $(1) at version $(2): through a module of our own, as `go install …@v` would also ask for the
 # list of all versions, which not every proxy gives, and refuses a module that replaces others.
 define go_install_through_module
+	@command -v go > /dev/null || { echo "$(@F) is built with Go 1.24 or later, and there is no \`go\` here" >&2; exit 1; }
 	rm -rf $(@D)/build && mkdir -p $(@D)/build
 	cd $(@D)/build && go mod init countersign.test/tools
 	cd $(@D)/build && go get -tool $(addsuffix @v$(2),$(1))

@@ -35,9 +35,9 @@ async fn the_command_and_the_running_server_tell_the_same_identity() {
     let domains = Domains::start(Lifetimes::ORDINARY).await;
     let server = domains.countersign(0, &json!({})).await;
     let printed: Json = serde_json::from_str(&identity(&domains, "json").await).unwrap();
-    let served = Client::plaintext(private_port(&server)).send(&Call::get("/identity")).await;
-    let served: Json = serde_json::from_str(&served.text()).unwrap();
-    for document in [&printed, &served] {
+    let reply = Client::plaintext(private_port(&server)).send(&Call::get("/identity")).await;
+    let told: Json = serde_json::from_str(&reply.text()).unwrap();
+    for document in [&printed, &told] {
         assert_eq!(document["svid"]["spiffe_id"], COUNTERSIGN, "{document}");
     }
     let text = identity(&domains, "text").await;

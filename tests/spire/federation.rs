@@ -21,6 +21,7 @@ use super::harness::UNVERIFIED;
 use super::harness::endpoint::Answer;
 use super::harness::endpoint::BundleEndpoint;
 use super::harness::endpoint::bundle;
+use super::harness::metric;
 
 /// What becomes of a request with this certificate, at a listener that verifies nothing: status and reason.
 async fn outcome(domains: &Domains, server: &Server, envoy: &Envoy, identity: &Keyed) -> (u16, String) {
@@ -29,8 +30,9 @@ async fn outcome(domains: &Domains, server: &Server, envoy: &Envoy, identity: &K
     (reply.status, server.next_record().await.reason().to_owned())
 }
 
-async fn of_domain(server: &Server, metric: &str, trust_domain: &str) -> f64 {
-    server.metric(metric, &[&format!("\"{trust_domain}\"")]).await
+/// A metric of this trust domain.
+async fn of_domain(server: &Server, name: &str, trust_domain: &str) -> i64 {
+    metric(server, name, &[&format!("\"{trust_domain}\"")]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +155,7 @@ async fn i6_i8_what_a_lying_endpoint_says_changes_nothing() {
     let readiness = server.probe("/readyz").await.unwrap();
     assert_eq!(readiness.status, 200, "what is held serves");
     assert!(readiness.text().contains(LIAR), "{}", readiness.text());
-    assert_eq!(of_domain(&server, "countersign_trust_bundle_sequence", LIAR).await, 7.0);
+    assert_eq!(of_domain(&server, "countersign_trust_bundle_sequence", LIAR).await, 7);
 
     liar.endpoint.set_identity(&genuine);
     liar.endpoint.set_answer(good());
@@ -178,7 +180,7 @@ async fn i6_a_lower_sequence_is_taken_and_told_or_refused() {
         liar.endpoint.set_answer(Answer::Bundle(bundle(&[&old], 3)));
         eventually("the count", async || {
             let rollbacks = of_domain(&server, "countersign_trust_rollbacks_total", LIAR).await;
-            (rollbacks >= 1.0).then_some(())
+            (rollbacks >= 1).then_some(())
         })
         .await;
         for (identity, wanted) in [&liar.workload, &of_old].into_iter().zip(wanted) {

@@ -12,6 +12,7 @@ use super::super::harness::tool;
 use super::harness::Domains;
 use super::harness::Lifetimes;
 use super::harness::UNVERIFIED;
+use super::harness::metric;
 
 /// spiffe-helper, writing into `helper` below the test's folder.
 async fn start_helper(domains: &Domains) -> Child {
@@ -53,7 +54,7 @@ async fn spiffe_helpers_files_are_read_and_read_again() {
     let audiences = json!({"caller": {"jwt_svid": {"audiences": ["accounts"]}}});
     let server = domains.countersign_by(0, &spiffe, &audiences).await;
     let envoy = domains.envoy(&[UNVERIFIED], &[], server.checks()).await;
-    let expiry = async || server.metric("countersign_svid_expiry_timestamp_seconds", &[]).await;
+    let expiry = async || metric(&server, "countersign_svid_expiry_timestamp_seconds", &[]).await;
     let ask = async || {
         let planner = domains.prod.x509_svid("/planner").await.unwrap().keyed;
         let token = domains.prod.jwt_svid("/planner", "accounts").await.unwrap();

@@ -200,6 +200,11 @@ impl Domains {
     }
 }
 
+/// The sum of a metric's series with these labels, which is a whole number.
+pub(super) async fn metric(server: &Server, name: &str, labels: &[&str]) -> i64 {
+    server.metric(name, labels).await.to_string().parse().unwrap()
+}
+
 fn program(path: impl AsRef<Path>) -> PathBuf {
     fs::canonicalize(path).unwrap()
 }

@@ -24,6 +24,7 @@ use super::harness::Lifetimes;
 use super::harness::MESH;
 use super::harness::SERVER_NAME;
 use super::harness::UNVERIFIED;
+use super::harness::metric;
 
 /// Who asks for what, with the answer and the reason that must come of it.
 const TRAFFIC: [(&str, &str, u16, &str); 4] = [
@@ -105,13 +106,12 @@ async fn svids_of_seconds_change_under_load_and_no_call_fails() {
 async fn until_rotated(server: &Server) {
     let authorities = async || {
         let labels = ["trust_domain=\"prod.example\"", "kind=\"x509\""];
-        server.metric("countersign_trust_bundle_authorities", &labels).await
+        metric(server, "countersign_trust_bundle_authorities", &labels).await
     };
     let (start, at_first, mut expiries) = (Instant::now(), authorities().await, BTreeSet::new());
     while expiries.len() <= ROTATIONS || authorities().await <= at_first {
         assert!(start.elapsed() < PATIENCE, "certificates: {expiries:?}, authorities: {at_first}");
-        let expiry = server.metric("countersign_svid_expiry_timestamp_seconds", &[]).await;
-        expiries.insert(format!("{expiry}"));
+        expiries.insert(metric(server, "countersign_svid_expiry_timestamp_seconds", &[]).await);
         sleep(Duration::from_millis(200)).await;
     }
 }

@@ -78,7 +78,7 @@ pub(super) async fn output(mut command: Command) -> Result<String> {
     let output = tokio::task::spawn_blocking(move || command.output().map(|output| (command, output)));
     let (command, output) = output.await?.context("cannot start a command")?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        let said = [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
         bail!("{command:?} failed: {said}");
     }
     Ok(String::from_utf8(output.stdout)?)
