@@ -297,7 +297,7 @@ impl TrustDomain {
             if start.elapsed() > PATIENCE {
                 bail!("no SVID for `{id}`: {}", failed.unwrap_or_default());
             }
-            sleep(Duration::from_millis(50)).await;
+            sleep(Duration::from_millis(100)).await;
         }
     }
 
