@@ -12,7 +12,10 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
         "listeners.insecure_plaintext_beyond_loopback",
         "Must be `true` where an address of `checks` can be reached from other machines without `tls`: checks are not encrypted, and who can reach the service can ask it.",
     ),
-    ("listeners.tls", "Checks over mutual TLS, on every address of `checks`, with the own certificate (`spiffe`)."),
+    (
+        "listeners.tls",
+        "Checks over mutual TLS, with the own certificate (`spiffe`), on every address of `checks` but Unix sockets.",
+    ),
     ("listeners.tls.enabled", "Ask every client for its X509-SVID, and take checks from no other."),
     (
         "listeners.tls.allowed_proxies",
@@ -35,14 +38,14 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ("admin.probes", "`/livez`, `/readyz` and `/metrics`; fit to be reached from other machines."),
     ("admin.private", "`/config`, `/identity` and everything else: on loopback, or with `tls` and `allowed_clients`."),
     ("admin.tls", "Both ports over TLS, with the own certificate (`spiffe`)."),
-    ("admin.tls.enabled", "Serve TLS. Clients of `probes` are not asked who they are."),
+    ("admin.tls.enabled", "Serve TLS. Clients of `probes` are not asked who they are, those of `private` are."),
     (
         "admin.tls.allowed_clients",
-        "Who may use `private`: workloads by their SPIFFE ID, or all of a trust domain. Needed with `enabled` where other machines reach it.",
+        "Who may use `private` over TLS: workloads by their SPIFFE ID, or all of a trust domain. Where it is empty, nobody; so it is needed where other machines can reach it.",
     ),
     (
         "admin.insecure_plaintext_beyond_loopback",
-        "Must be `true` where `private` can be reached from other machines and its clients do not prove themselves: who can reach it reads the configuration. `probes` may always be reached.",
+        "Must be `true` where `private` can be reached from other machines without `tls`: who can reach it reads the configuration. `probes` may always be reached.",
     ),
     (
         "spiffe",

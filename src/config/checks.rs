@@ -60,7 +60,11 @@ pub(crate) fn plaintext(section: &mut Section<'_>, checks: &[Address], tls: bool
     let key = "insecure_plaintext_beyond_loopback";
     if tls {
         if accepted {
-            section.warn(key, "is of no use: with `tls.enabled` nothing is answered in plaintext", "remove it");
+            section.warn(
+                key,
+                "is of no use: with `tls.enabled` no other machine is answered in plaintext",
+                "remove it",
+            );
         }
         return;
     }

@@ -89,7 +89,7 @@ fn listeners(section: &mut Section<'_>) -> listener::Config {
     };
     let accepted = section.get("insecure_plaintext_beyond_loopback", boolean(), "false");
     checks::plaintext(section, &config.checks, config.tls.is_some(), accepted);
-    checks::workloads::somebody_may_ask(section, config.tls.as_ref());
+    checks::workloads::listener_tls(section, &config.checks, config.tls.as_ref());
     config
 }
 

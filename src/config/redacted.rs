@@ -24,7 +24,6 @@ use crate::identity::XfccMode;
 use crate::input;
 use crate::jose::Algorithm;
 use crate::listener;
-use crate::listener::Address;
 use crate::policy;
 use crate::route;
 use crate::route::Requirement;
@@ -92,13 +91,12 @@ fn show_listeners(config: &listener::Config) -> Json {
 
 fn show_admin(config: &admin::Config) -> Json {
     let admin::Config { probes, private, tls } = config;
-    let is_open = checks::is_beyond_loopback(&Address::Tcp(*private)) && !checks::workloads::is_private(config);
     json!({
         "probes": probes,
         "private": private,
         "tls": workloads::tls(tls.as_ref(), "allowed_clients"),
         // As above.
-        "insecure_plaintext_beyond_loopback": is_open,
+        "insecure_plaintext_beyond_loopback": checks::workloads::is_open(config),
     })
 }
 

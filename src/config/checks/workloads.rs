@@ -189,42 +189,58 @@ pub(crate) fn header_without_audiences(section: &mut Section<'_>, no_audiences: 
     }
 }
 
-/// Mutual TLS that lets nobody in is a mistake.
-pub(crate) fn somebody_may_ask(section: &mut Section<'_>, tls: Option<&Tls>) {
-    if tls.is_some_and(|tls| tls.allowed.is_empty()) {
+/// Mutual TLS that lets nobody in is a mistake, and so is one that no connection speaks.
+pub(crate) fn listener_tls(section: &mut Section<'_>, checks: &[Address], tls: Option<&Tls>) {
+    let Some(tls) = tls else { return };
+    if tls.allowed.is_empty() {
         let message = "is empty: no proxy could connect";
         let hint = "name the proxies' SPIFFE IDs, or `spiffe://TRUST_DOMAIN` for all of one";
         section.refuse(&["tls.allowed_proxies", "tls.enabled"], message, hint);
+    }
+    if !checks.iter().any(|address| matches!(address, Address::Tcp(_))) {
+        let message = "is of no use: `checks` has Unix sockets alone, which their files' permissions guard";
+        section.warn("tls.enabled", message, "remove it, or listen on an IP address");
     }
 }
 
 /// The private port shows how the authorizer is set up: beyond loopback for those alone who prove who they are.
 pub(crate) fn private_port(section: &mut Section<'_>, config: &admin::Config, accepted: bool) {
-    let admin::Config { private, tls, .. } = config;
-    if !is_beyond_loopback(&Address::Tcp(*private)) {
-        return;
-    }
     let key = "insecure_plaintext_beyond_loopback";
-    if is_private(config) {
-        if accepted {
-            section.warn(key, "is of no use: clients of the port prove themselves by TLS", "remove it");
+    let message = format!("`{}` can be reached from other machines, in plaintext", config.private);
+    match &config.tls {
+        Some(tls) => {
+            if accepted {
+                section.warn(key, "is of no use: with `tls.enabled` nothing is answered in plaintext", "remove it");
+            }
+            if tls.allowed.is_empty() {
+                nobody_may_use_it(section, config);
+            }
         }
-        return;
-    }
-    let lacking = if tls.is_some() { "to anybody" } else { "in plaintext" };
-    let message = format!("`{private}` can be reached from other machines, {lacking}");
-    if accepted {
-        section.warn(key, message, "see that nobody else reaches it");
-    } else {
-        let hint = "listen on loopback, where a port-forward reaches it; or turn tls on and name its allowed_clients; \
-                    or set insecure_plaintext_beyond_loopback: true";
-        section.refuse(&["private", "tls.enabled", "tls.allowed_clients", key], message, hint);
+        None if !is_open(config) => {}
+        None if accepted => section.warn(key, message, "see that nobody else reaches it"),
+        None => {
+            let hint = "listen on loopback, where a port-forward reaches it; or turn `tls` on and name its \
+                        allowed_clients; or set insecure_plaintext_beyond_loopback: true";
+            section.refuse(&["private", "tls.enabled", key], message, hint);
+        }
     }
 }
 
-/// Whether clients of the private port prove who they are.
-pub(crate) fn is_private(config: &admin::Config) -> bool {
-    config.tls.as_ref().is_some_and(|tls| !tls.allowed.is_empty())
+/// On loopback that may be meant: the probes' port has its TLS.
+fn nobody_may_use_it(section: &mut Section<'_>, config: &admin::Config) {
+    let path = "tls.allowed_clients";
+    let message = format!("is empty: nobody could use `private`, `{}`", config.private);
+    let hint = "name the SPIFFE IDs of who may, or `spiffe://TRUST_DOMAIN` for all of one";
+    if is_beyond_loopback(&Address::Tcp(config.private)) {
+        section.refuse(&[path, "tls.enabled", "private"], message, hint);
+    } else {
+        section.warn(path, message, hint);
+    }
+}
+
+/// Whether other machines may use the private port without proving who they are.
+pub(crate) fn is_open(config: &admin::Config) -> bool {
+    config.tls.is_none() && is_beyond_loopback(&Address::Tcp(config.private))
 }
 
 /// Verifying a certificate takes a certificate.

@@ -223,14 +223,13 @@ fn a19_mutual_tls_has_a_certificate_and_somebody_to_let_in() {
         assert_taken(&format!("{spiffe}{}", tls(PROXY)));
         let empty = "error: listeners.tls.allowed_proxies: is empty: no proxy could connect";
         assert_told(&format!("{spiffe}{}", tls("enabled: true")), empty, "`spiffe://TRUST_DOMAIN`");
-        let admin = format!("{spiffe}admin: {{tls: {{enabled: true}}}}\n");
-        assert_taken(&admin);
+        assert_taken(&format!("{spiffe}admin: {{tls: {{{CLIENT}}}}}\n"));
     }
     let trust = "spiffe: {bundles: [{trust_domain: prod.example, files: [ca.pem]}]}\n";
     let message = "error: listeners.tls.enabled: needs a certificate of its own, and none is configured";
     assert_told(&format!("{trust}{}", tls(PROXY)), message, "spiffe.workload_api, or spiffe.svid");
     let message = "error: admin.tls.enabled: needs a certificate of its own, and none is configured";
-    assert_told("admin: {tls: {enabled: true}}\n", message, "spiffe.workload_api, or spiffe.svid");
+    assert_told(&format!("{trust}admin: {{tls: {{{CLIENT}}}}}\n"), message, "spiffe.workload_api, or spiffe.svid");
     assert_told(
         &format!("{AGENT}{}", tls("allowed_proxies: ['spiffe://prod.example']")),
         "warning: listeners.tls.allowed_proxies: is only looked at with `enabled: true`",
@@ -263,7 +262,7 @@ fn with_tls_checks_may_come_from_other_machines() {
     let accepted = "insecure_plaintext_beyond_loopback: true";
     assert_told(
         &format!("{AGENT}listeners: {{{OPEN}, {accepted}, tls: {{{PROXY}}}}}\n"),
-        "warning: listeners.insecure_plaintext_beyond_loopback: is of no use: with `tls.enabled` nothing is answered",
+        "warning: listeners.insecure_plaintext_beyond_loopback: is of no use: with `tls.enabled` no other machine",
         "remove it",
     );
     assert_told(
@@ -271,26 +270,33 @@ fn with_tls_checks_may_come_from_other_machines() {
         "error: listeners.checks: `0.0.0.0:9191` can be reached from other machines, in plaintext",
         "or turn `tls` on",
     );
+    let beside = "checks: ['unix:///run/checks.sock', '127.0.0.1:9191']";
+    assert_taken(&format!("{AGENT}listeners: {{{beside}, tls: {{{PROXY}}}}}\n"));
+    assert_told(
+        &format!("{AGENT}listeners: {{checks: ['unix:///run/checks.sock'], tls: {{{PROXY}}}}}\n"),
+        "warning: listeners.tls.enabled: is of no use: `checks` has Unix sockets alone",
+        "listen on an IP address",
+    );
 }
 
 #[test]
 fn the_private_port_is_on_loopback_or_for_those_who_prove_themselves() {
+    let key = "admin.insecure_plaintext_beyond_loopback";
     let accepted = "insecure_plaintext_beyond_loopback: true";
     for open in ["0.0.0.0:1", "[::]:1", "10.1.2.3:1"] {
         let admin = |more: &str| format!("{AGENT}admin: {{private: '{open}'{more}}}\n");
-        let message = format!("admin.private: `{open}` can be reached from other machines");
-        let key = "admin.insecure_plaintext_beyond_loopback";
-        assert_told(&admin(""), &format!("error: {message}, in plaintext"), "allowed_clients; or set insecure_plain");
-        assert_told(&admin(", tls: {enabled: true}"), &format!("error: {message}, to anybody"), "allowed_clients");
-        let warning = format!("warning: {key}: `{open}` can be reached from other machines, in plaintext");
-        assert_told(&admin(&format!(", {accepted}")), &warning, "see that nobody else reaches it");
-        let warning = format!("warning: {key}: `{open}` can be reached from other machines, to anybody");
-        assert_told(&admin(&format!(", {accepted}, tls: {{enabled: true}}")), &warning, "see that nobody");
+        let reached = format!("`{open}` can be reached from other machines, in plaintext");
+        assert_told(&admin(""), &format!("error: admin.private: {reached}"), "allowed_clients; or set insecure_plain");
+        assert_told(&admin(&format!(", {accepted}")), &format!("warning: {key}: {reached}"), "nobody else reaches it");
+        let nobody = format!("error: admin.tls.allowed_clients: is empty: nobody could use `private`, `{open}`");
+        assert_told(&admin(", tls: {enabled: true}"), &nobody, "`spiffe://TRUST_DOMAIN`");
         assert_taken(&admin(&format!(", tls: {{{CLIENT}}}")));
-        let warning = format!("warning: {key}: is of no use: clients of the port prove themselves by TLS");
-        assert_told(&admin(&format!(", {accepted}, tls: {{{CLIENT}}}")), &warning, "remove it");
+        let of_no_use = format!("warning: {key}: is of no use: with `tls.enabled` nothing is answered in plaintext");
+        assert_told(&admin(&format!(", {accepted}, tls: {{{CLIENT}}}")), &of_no_use, "remove it");
     }
     assert_taken("admin: {probes: '0.0.0.0:1', private: '[::1]:2'}\n");
+    let nobody = "warning: admin.tls.allowed_clients: is empty: nobody could use `private`, `127.0.0.1:8283`";
+    assert_told(&format!("{AGENT}admin: {{tls: {{enabled: true}}}}\n"), nobody, "name the SPIFFE IDs of who may");
 }
 
 #[test]
