@@ -3,6 +3,11 @@
 //! Bounded in time and bytes. No redirect is followed, nothing but `https` is asked, and a configured root is the only
 //! one trusted: an address here is as good as the keys that come from it.
 
+mod retry;
+
+#[cfg(test)]
+pub(crate) mod server;
+
 use std::error::Error as _;
 use std::fs::File;
 use std::future::Future;
@@ -20,6 +25,8 @@ use thiserror::Error;
 
 pub use reqwest::Client;
 pub use reqwest::Url;
+pub use retry::Backoff;
+pub use retry::jittered;
 
 /// How long and how much a fetch may be.
 #[derive(Debug, Clone, Copy)]

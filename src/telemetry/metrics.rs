@@ -1,9 +1,11 @@
 //! The metrics, in one place: names, meanings and the handles that count them. docs/metrics.md describes each.
 //!
 //! Labels take their values from closed lists or from the configuration, never from a request, so that no client can
-//! grow the number of series. What every request counts is in [`worker`]; the rest is rare enough for a lock.
+//! grow the number of series. What every request counts is in [`worker`], own identity and trust in [`trust`]; but for
+//! [`worker`] all is rare enough for a lock.
 
 mod histogram;
+pub mod trust;
 pub mod worker;
 
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use prometheus_client::registry::Registry;
 use prometheus_client::registry::Unit;
 
 use crate::clock::UnixTime;
+use trust::TrustMetrics;
 use worker::WorkerMetrics;
 use worker::Workers;
 
@@ -38,6 +41,7 @@ pub struct Metrics {
     keys_fetched: Family<IssuerLabel, Gauge>,
     keys_refreshes: Family<RefreshLabel, Counter>,
     decision_log: DecisionLogMetrics,
+    trust: TrustMetrics,
     connections: Gauge,
     connections_refused: Counter,
     ready: Gauge,
@@ -128,6 +132,7 @@ impl Metrics {
             keys_fetched: Family::default(),
             keys_refreshes: Family::default(),
             decision_log: decision_log(&mut registry),
+            trust: TrustMetrics::new(&mut registry),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             ready: Gauge::default(),
@@ -189,6 +194,11 @@ impl Metrics {
         self.decision_log.clone()
     }
 
+    /// Own identity and trust.
+    pub const fn trust(&self) -> &TrustMetrics {
+        &self.trust
+    }
+
     /// A connection was opened; it counts until the value is dropped.
     pub fn connection(&self) -> OpenConnection {
         self.connections.inc();
@@ -232,6 +242,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
+    use super::trust::BundleFigures;
     use super::*;
     use crate::decision::Reason;
     use crate::telemetry::Answer;
@@ -255,6 +266,12 @@ mod tests {
         metrics.keys_refreshed("https://idp.example/\"\n", Attempt::Succeeded, UnixTime::from_seconds(3));
         metrics.keys_refreshed("https://idp.example/\"\n", Attempt::Failed, UnixTime::from_seconds(4));
         metrics.reloaded(Attempt::Failed);
+        metrics.trust().svid_expires(Some(UnixTime::from_seconds(5)));
+        metrics.trust().workload_api_connected(Some(true));
+        let figures = BundleFigures { updated: UnixTime::from_seconds(6), x509: 1, jwt: 1, wit: 1, sequence: Some(1) };
+        metrics.trust().bundles([("prod.example".to_owned(), figures)].into());
+        metrics.trust().refreshed("prod.example", Attempt::Succeeded);
+        metrics.trust().rolled_back("prod.example");
         metrics.set_ready(true);
         metrics.decision_log().dropped_queue_full.inc();
         metrics
@@ -320,7 +337,7 @@ mod tests {
         let text = busy().encode();
         let described = include_str!("../../docs/metrics.md");
         let names: BTreeSet<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
-        assert_eq!(names.len(), 13);
+        assert_eq!(names.len(), 21);
         for line in names {
             let (name, kind) = line.split_once(' ').unwrap();
             let suffix = match kind {

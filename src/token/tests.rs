@@ -8,6 +8,5 @@ mod jose;
 mod keys;
 mod mutation;
 mod refresh;
-mod server;
 mod sources;
 mod wycheproof;

@@ -4,7 +4,6 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
@@ -16,6 +15,8 @@ use super::Tuning;
 use super::Waiter;
 use super::source;
 use crate::clock::UnixTime;
+use crate::fetch::Backoff;
+use crate::fetch::jittered;
 use crate::jose::KeySet;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics;
@@ -131,28 +132,15 @@ where
 
     fn next_attempt(&self, last: &Attempt) -> Instant {
         let interval = self.issuer.refresh_interval;
-        let wait = match last.failures.checked_sub(1) {
-            None => interval,
-            Some(doublings) => {
-                let factor = 2_u32.checked_pow(doublings).unwrap_or(u32::MAX);
-                self.tuning.first_retry.saturating_mul(factor).min(MAX_RETRY).min(interval)
-            }
+        let wait = match last.failures {
+            0 => jittered(interval),
+            failures => Backoff { first: self.tuning.first_retry, longest: MAX_RETRY.min(interval) }.wait(failures),
         };
-        last.ended.checked_add(jittered(wait)).unwrap_or(last.ended)
+        last.ended.checked_add(wait).unwrap_or(last.ended)
     }
 }
 
 /// Whoever has stopped waiting is not missed.
 fn answer(waiter: Waiter, outcome: RefreshOutcome) {
     let _gone = waiter.send(outcome);
-}
-
-/// `wait`, a tenth more or less, so that instances started together do not ask together.
-fn jittered(wait: Duration) -> Duration {
-    let mut random = [0];
-    if rand::fill(&mut random).is_err() {
-        return wait;
-    }
-    let percent = random.into_iter().map(|byte: u8| u32::from(byte % 21).saturating_add(90)).sum();
-    wait.checked_mul(percent).map_or(wait, |scaled| scaled.checked_div(100).unwrap_or(wait))
 }

@@ -25,7 +25,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// What the server does with a request.
 #[derive(Debug, Clone)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Status, extra header lines, body.
     Answer(u16, String, Vec<u8>),
     /// The head, then a byte now and then, for ever.
@@ -39,11 +39,11 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    pub(super) fn json(body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn json(body: impl Into<Vec<u8>>) -> Self {
         Self::Answer(200, "Content-Type: application/json\r\n".to_owned(), body.into())
     }
 
-    pub(super) fn redirect(to: &str) -> Self {
+    pub(crate) fn redirect(to: &str) -> Self {
         Self::Answer(302, format!("Location: {to}\r\n"), Vec::new())
     }
 }
@@ -51,17 +51,27 @@ impl Reply {
 type Respond = Arc<dyn Fn(&str) -> Reply + Send + Sync>;
 
 /// The running server; it ends when dropped.
-pub(super) struct Server {
-    pub(super) url: String,
-    ca: NamedTempFile,
+pub(crate) struct Server {
+    pub(crate) url: String,
+    /// Where the certificate is the web's.
+    ca: Option<NamedTempFile>,
     paths: Arc<Mutex<Vec<String>>>,
     _connections: JoinSet<()>,
 }
 
 impl Server {
     /// A server whose replies `respond` chooses by the path.
-    pub(super) async fn start(respond: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
-        let (acceptor, ca) = certified();
+    pub(crate) async fn start(respond: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        let (config, ca) = certified();
+        Self { ca: Some(ca), ..Self::presenting(config, respond).await }
+    }
+
+    /// The same with another certificate.
+    pub(crate) async fn presenting(
+        config: ServerConfig,
+        respond: impl Fn(&str) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
         let paths = Arc::new(Mutex::new(Vec::new()));
@@ -74,16 +84,16 @@ impl Server {
                 serving.spawn(serve(acceptor, socket, respond, seen));
             }
         });
-        Self { url, ca, paths, _connections: connections }
+        Self { url, ca: None, paths, _connections: connections }
     }
 
     /// The root that this server's certificate is from.
-    pub(super) fn ca_file(&self) -> &Path {
-        self.ca.path()
+    pub(crate) fn ca_file(&self) -> &Path {
+        self.ca.as_ref().unwrap().path()
     }
 
     /// The paths asked for, in order.
-    pub(super) fn paths(&self) -> Vec<String> {
+    pub(crate) fn paths(&self) -> Vec<String> {
         self.paths.lock().unwrap().clone()
     }
 }
@@ -96,7 +106,7 @@ async fn serve(acceptor: TlsAcceptor, socket: TcpStream, respond: Respond, seen:
     let _gone = reply(&mut stream, respond(&path)).await;
 }
 
-fn certified() -> (TlsAcceptor, NamedTempFile) {
+fn certified() -> (ServerConfig, NamedTempFile) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -106,7 +116,7 @@ fn certified() -> (TlsAcceptor, NamedTempFile) {
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key).unwrap();
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(ca.pem().as_bytes()).unwrap();
-    (TlsAcceptor::from(Arc::new(config)), file)
+    (config, file)
 }
 
 async fn request_path(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
