@@ -7,6 +7,9 @@
 
 mod owned;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use uuid::Uuid;
