@@ -24,6 +24,7 @@ pub(crate) mod fixtures;
 pub use bundle::Bundle;
 pub use bundles::Bundles;
 pub use bundles::Held;
+pub use bundles::NoBundle;
 pub use bundles::Origin;
 pub use material::Material;
 pub use svid::Svid;

@@ -1,6 +1,7 @@
 //! Certificates for tests.
 
 pub(crate) mod ca;
+pub(crate) mod authority;
 
 use rcgen::CertificateParams;
 use rcgen::CustomExtension;
