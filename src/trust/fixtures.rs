@@ -1,7 +1,6 @@
 //! Certificates for tests.
 
 pub(crate) mod ca;
-pub(crate) mod authority;
 
 use rcgen::CertificateParams;
 use rcgen::CustomExtension;
