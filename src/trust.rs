@@ -11,6 +11,7 @@ pub mod bundle;
 mod bundles;
 pub mod certificate;
 pub mod chain;
+mod extensions;
 mod material;
 pub mod refresh;
 pub mod report;

@@ -1,6 +1,7 @@
 //! Certificates for tests.
 
 pub(crate) mod authority;
+pub(crate) mod ca;
 
 use rcgen::CertificateParams;
 use rcgen::CustomExtension;
