@@ -113,6 +113,11 @@ impl Stack {
         self.servers.first().unwrap()
     }
 
+    /// The folder with everything in it.
+    pub(super) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// The folder of policies that all Countersigns read.
     pub(super) fn policy_dir(&self) -> std::path::PathBuf {
         self.dir.path().join("policy")

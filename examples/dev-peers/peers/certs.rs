@@ -37,6 +37,16 @@ pub(crate) fn proxy_id() -> String {
     format!("spiffe://{TRUST_DOMAIN}/ns/gateways/sa/envoy")
 }
 
+/// The SPIFFE ID of Countersign, where it serves over TLS.
+pub(crate) fn authorizer_id() -> String {
+    format!("spiffe://{TRUST_DOMAIN}/ns/security/sa/countersign")
+}
+
+/// Countersign's own leaf: an X509-SVID that a client which knows no SPIFFE takes for a server on this machine.
+pub(crate) fn authorizer() -> Leaf {
+    Leaf { uris: vec![authorizer_id()], ..Leaf::local_server() }
+}
+
 /// A certificate authority that lives as long as the process.
 pub(crate) struct Authority(pub(super) CertifiedIssuer<'static, KeyPair>);
 
@@ -162,6 +172,7 @@ impl Authority {
 /// | `planner`, `ledger` `.pem`, `.key` | two agents' X509-SVIDs |
 /// | `stranger.pem`, `.key` | the planner's name, signed by the rogue authority |
 /// | `envoy.pem`, `.key` | the proxy's certificate |
+/// | `countersign.pem`, `.key` | the authorizer's X509-SVID |
 /// | `issuer.pem`, `.key` | the issuer's HTTPS certificate |
 /// | `issuer-signing.key` | the key that signs tokens |
 ///
@@ -173,11 +184,13 @@ pub(crate) fn write_all(dir: &Path) -> Result<Authority> {
         write_private(&dir.join(format!("{name}.pem")), &authority.pem())?;
     }
     let envoy = Leaf { uris: vec![proxy_id()], ..Leaf::local_server() };
+    let authorizer = authorizer();
     for (name, authority, leaf) in [
         ("planner", &mesh, Leaf::svid(&agent_id("planner"))),
         ("ledger", &mesh, Leaf::svid(&agent_id("ledger"))),
         ("stranger", &rogue, Leaf::svid(&agent_id("planner"))),
         ("envoy", &mesh, envoy),
+        ("countersign", &mesh, authorizer),
         ("issuer", &web, Leaf::local_server()),
     ] {
         authority.issue(&leaf)?.write(dir, name)?;

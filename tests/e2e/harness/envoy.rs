@@ -10,6 +10,7 @@ use std::process::Command;
 use serde_json::Value as Json;
 use serde_json::json;
 
+use super::super::peers::certs::authorizer_id;
 use super::child::Child;
 use super::client::Call;
 use super::client::Client;
@@ -22,6 +23,8 @@ use super::tool;
 pub(crate) struct EnvoySetup {
     /// How clients come in.
     pub(crate) transport: Transport,
+    /// Whether Countersign is asked over mutual TLS.
+    pub(crate) checks_over_tls: bool,
     /// Merged over the HTTP connection manager.
     pub(crate) manager: Json,
     /// Merged over the `ext_authz` filter.
@@ -38,6 +41,8 @@ pub(crate) enum Transport {
     MutualTls,
     /// TLS with a client certificate that may have expired.
     ExpiredToo,
+    /// TLS with any client certificate at all, which nobody verifies.
+    Unverified,
     /// No TLS.
     Plaintext,
 }
@@ -123,7 +128,7 @@ fn bootstrap(setup: &EnvoySetup, checks: &[&str], upstream: &str) -> Json {
         "typed_config": merged(manager(setup), &setup.manager),
     }]});
     if setup.transport != Transport::Plaintext {
-        chain["transport_socket"] = mutual_tls(setup.transport == Transport::ExpiredToo);
+        chain["transport_socket"] = mutual_tls(setup.transport);
     }
     json!({
         "admin": {"address": envoy_address("127.0.0.1:0")},
@@ -133,25 +138,45 @@ fn bootstrap(setup: &EnvoySetup, checks: &[&str], upstream: &str) -> Json {
                 "address": envoy_address("127.0.0.1:0"),
                 "filter_chains": [chain],
             }],
-            "clusters": [countersign_cluster(checks), cluster("accounts", &[upstream])],
+            "clusters": [countersign_cluster(checks, setup.checks_over_tls), cluster("accounts", &[upstream])],
         },
     })
 }
 
-fn mutual_tls(allow_expired: bool) -> Json {
+fn mutual_tls(transport: Transport) -> Json {
+    let chain_verification = if transport == Transport::Unverified { "ACCEPT_UNTRUSTED" } else { "VERIFY_TRUST_CHAIN" };
     json!({
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
             "require_client_certificate": true,
             "common_tls_context": {
-                "tls_certificates": [{
-                    "certificate_chain": {"filename": "envoy.pem"},
-                    "private_key": {"filename": "envoy.key"},
-                }],
+                "tls_certificates": [own_certificate()],
                 "validation_context": {
                     "trusted_ca": {"filename": "mesh-ca.pem"},
-                    "allow_expired_certificate": allow_expired,
+                    "allow_expired_certificate": transport == Transport::ExpiredToo,
+                    "trust_chain_verification": chain_verification,
+                },
+            },
+        },
+    })
+}
+
+fn own_certificate() -> Json {
+    json!({"certificate_chain": {"filename": "envoy.pem"}, "private_key": {"filename": "envoy.key"}})
+}
+
+/// The proxy proves itself to Countersign, and asks nobody else.
+fn upstream_tls() -> Json {
+    json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "common_tls_context": {
+                "tls_certificates": [own_certificate()],
+                "validation_context": {
+                    "trusted_ca": {"filename": "mesh-ca.pem"},
+                    "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": authorizer_id()}}],
                 },
             },
         },
@@ -219,9 +244,10 @@ fn routes(setup: &EnvoySetup) -> Vec<Json> {
 }
 
 /// Checked for health much more often than the `drain_delay` of the tests.
-fn countersign_cluster(checks: &[&str]) -> Json {
+fn countersign_cluster(checks: &[&str], tls: bool) -> Json {
+    let socket = if tls { json!({"transport_socket": upstream_tls()}) } else { Json::Null };
     merged(
-        cluster("countersign", checks),
+        merged(cluster("countersign", checks), &socket),
         &json!({
             "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
