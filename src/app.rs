@@ -299,6 +299,10 @@ fn start_log(settings: &Settings, metrics: &Arc<Metrics>) -> anyhow::Result<LogE
         return Ok((None, None));
     }
     let mask = decision_log::Mask::parse(&config.mask).map_err(|problems| problems_error(&problems))?;
+    let mask = match &settings.caller.jwt_svid {
+        Some(jwt_svid) => mask.with_credential(&jwt_svid.header),
+        None => mask,
+    };
     let format = decision_log::Format::new(Uuid::new_v4(), config.include_input, mask);
     let (sink, writer) = decision_log::sink::start(config.queue, format, io::stdout(), metrics.decision_log())
         .context("the decision log's thread")?;

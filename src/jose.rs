@@ -34,9 +34,9 @@ use aws_lc_rs::digest::SHA256;
 use aws_lc_rs::digest::digest;
 
 /// SHA-256 of a token as it was sent: by which it is remembered, and by which other tokens name it.
-pub fn sha256(token: &str) -> [u8; 32] {
+pub fn sha256(token: &[u8]) -> [u8; 32] {
     let mut sum = [0; 32];
-    sum.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+    sum.copy_from_slice(digest(&SHA256, token).as_ref());
     sum
 }
 

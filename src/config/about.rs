@@ -99,7 +99,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ("caller.xfcc_by", "With `append_forward`: the SPIFFE ID that the last element's `By` must have."),
     (
         "caller.verify_peer_certificate",
-        "Prove here that the certificate that the proxy forwards, with the chain in `x-forwarded-client-cert`, is signed by an authority of its own trust domain. Who calls by mutual TLS then needs a certificate.",
+        "Prove here that the certificate that the proxy forwards, with the chain in `x-forwarded-client-cert`, comes from an authority of its own trust domain. Who calls by mutual TLS then needs a certificate. Needs `certificate`.",
     ),
     ("caller.jwt_svid", "JWT-SVIDs as evidence, for callers that have no mutual TLS with the proxy."),
     ("caller.jwt_svid.header", "The header with the JWT-SVID, and nothing before it."),
@@ -113,7 +113,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "caller.wimse.audiences",
-        "What `aud` of a proof may begin with: scheme, host and port of the services behind the proxy, and a path where they share one. Without any, the headers are not looked at.",
+        "Where the services behind the proxy are: scheme, host, port and, where they share one, the beginning of the path. `aud` of a proof must be one of these with the request's path. Without any, the headers are not looked at.",
     ),
     ("issuers", "Whose tokens are believed. A list; each issuer once."),
     ("issuers[].issuer", "What `iss` must be, byte for byte."),

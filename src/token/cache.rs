@@ -27,7 +27,7 @@ pub(super) struct Key {
 
 impl Key {
     pub(super) fn new(token: &str, epoch: u64) -> Self {
-        Self { token: jose::sha256(token), epoch }
+        Self { token: jose::sha256(token.as_bytes()), epoch }
     }
 }
 

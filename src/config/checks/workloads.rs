@@ -11,7 +11,6 @@ use crate::config::walk::Section;
 use crate::config::words::Profile;
 use crate::decision::header;
 use crate::identity;
-use crate::identity::XfccMode;
 use crate::identity::xfcc;
 use crate::listener::Address;
 use crate::listener::Tls;
@@ -243,12 +242,12 @@ pub(crate) fn is_open(config: &admin::Config) -> bool {
     config.tls.is_none() && is_beyond_loopback(&Address::Tcp(config.private))
 }
 
-/// Verifying a certificate takes a certificate.
+/// Verifying a certificate takes a certificate; those in `x-forwarded-client-cert` are off with the others.
 pub(crate) fn certificates_arrive(section: &mut Section<'_>, config: &identity::Config) {
-    if config.verify_peer_certificate && !config.certificate && config.xfcc == XfccMode::Off {
-        let message = "has no certificate to verify: neither `certificate` nor `xfcc` is on";
-        let paths = ["verify_peer_certificate", "certificate", "xfcc"];
-        section.refuse(&paths, message, "set certificate to true, and the proxy's include_peer_certificate");
+    if config.verify_peer_certificate && !config.certificate {
+        let message = "has no certificate to verify: `certificate` is off, and with it those in the header";
+        let hint = "set certificate to true, and include_peer_certificate in the proxy";
+        section.refuse(&["verify_peer_certificate", "certificate"], message, hint);
     }
 }
 
@@ -295,7 +294,15 @@ fn peers_can_be_proven(root: &mut Section<'_>, settings: &Settings) {
 
 fn evidence_can_be_proven(root: &mut Section<'_>, settings: &Settings) {
     let Settings { caller, spiffe, .. } = settings;
-    if spiffe.workload_api.is_some() || !spiffe.bundles.is_empty() {
+    if !spiffe.bundles.is_empty() {
+        return;
+    }
+    if spiffe.workload_api.is_some() {
+        if caller.wimse.is_some() {
+            let message = "can never be proven: the Workload API gives no keys of Workload-Identity-Tokens";
+            let hint = "name the trust domains below spiffe.bundles, with `files` or `endpoint`";
+            root.refuse(&["caller.wimse.audiences", "spiffe.bundles"], message, hint);
+        }
         return;
     }
     for (path, on) in [

@@ -158,7 +158,16 @@ fn check_service(text: &str) -> Result<(), Fault> {
     if authority.host().len() < host.len() && authority.port_u16().is_none() {
         return Err(fault("has no port behind the colon"));
     }
-    text.parse::<Uri>().map(drop).map_err(|_| fault("has characters that no address has"))
+    text.parse::<Uri>().map_err(|_| fault("has characters that no address has"))?;
+    let path = rest.strip_prefix(host).unwrap_or_default();
+    if is_plain(path) { Ok(()) } else { Err(fault("has a path that could be written in another way")) }
+}
+
+/// Whether a path has no segment that is empty, but for the last, or that leads elsewhere, escaped or not.
+fn is_plain(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let is_odd = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    !["//", "%2e", "%2f", "%5c", "\\"].iter().any(|odd| lower.contains(odd)) && !path.split('/').any(is_odd)
 }
 
 #[cfg(test)]
@@ -241,6 +250,11 @@ mod tests {
             ("https://orders.example:", "has no port"),
             ("https://orders.example:65536", "has no port"),
             ("https://orders.example/a b", "has characters"),
+            ("https://orders.example//a", "has a path that could be written in another way"),
+            ("https://orders.example/a/../b", "has a path that could be written in another way"),
+            ("https://orders.example/a/.;b", "has a path that could be written in another way"),
+            ("https://orders.example/a%2fb", "has a path that could be written in another way"),
+            ("https://orders.example/%2E%2E/b", "has a path that could be written in another way"),
         ] {
             let fault = check_service(bad).unwrap_err();
             assert!(fault.message.starts_with(message), "{bad}: {}", fault.message);

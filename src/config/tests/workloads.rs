@@ -206,7 +206,7 @@ fn lists_are_bounded() {
         (format!("{AGENT}listeners: {{tls: {{enabled: true, allowed_proxies: {}}}}}\n", peers(257)), "has 257", 256),
         (format!("{AGENT}admin: {{tls: {{enabled: true, allowed_clients: {}}}}}\n", peers(257)), "has 257", 256),
         (format!("{AGENT}caller: {{jwt_svid: {{audiences: {}}}}}\n", list(65, "a")), "has 65 items", 64),
-        (format!("{AGENT}caller: {{wimse: {{audiences: {}}}}}\n", list(65, "'https://a'")), "has 65 items", 64),
+        (format!("{FILES}caller: {{wimse: {{audiences: {}}}}}\n", list(65, "'https://a'")), "has 65 items", 64),
         (format!("spiffe: {{bundles: [{{trust_domain: a, files: {}}}]}}\n", list(9, "ca.pem")), "has 9 items", 8),
     ] {
         let told = told_of(&more);
@@ -312,21 +312,25 @@ fn what_is_to_be_proven_can_be() {
             let told = format!("error: caller.{path}: {never}");
             assert_told(&format!("{nothing}{caller}"), &told, "spiffe.workload_api, or name the trust domains");
         }
-        assert_taken(&format!("{AGENT}{caller}"));
         assert_taken(&format!("{FILES}{caller}"));
+        if path == "wimse.audiences" {
+            let message = format!("error: caller.{path}: can never be proven: the Workload API gives no keys");
+            assert_told(&format!("{AGENT}{caller}"), &message, "below spiffe.bundles, with `files` or `endpoint`");
+        } else {
+            assert_taken(&format!("{AGENT}{caller}"));
+        }
     }
 }
 
 #[test]
 fn a16_a_chain_is_verified_only_where_certificates_arrive() {
     let caller = |keys: &str| format!("{AGENT}caller: {{verify_peer_certificate: true, {keys}}}\n");
-    assert_told(
-        &caller("certificate: false"),
-        "error: caller.verify_peer_certificate: has no certificate to verify: neither `certificate` nor `xfcc` is on",
-        "include_peer_certificate",
-    );
+    let message = "error: caller.verify_peer_certificate: has no certificate to verify: `certificate` is off";
+    for keys in ["certificate: false", "certificate: false, xfcc: sanitize_set"] {
+        assert_told(&caller(keys), message, "include_peer_certificate");
+    }
     assert_taken(&caller("certificate: true"));
-    assert_taken(&caller("certificate: false, xfcc: sanitize_set"));
+    assert_taken(&caller("principal: false, certificate: true, xfcc: sanitize_set"));
 }
 
 #[test]
@@ -354,7 +358,7 @@ fn a_header_is_read_for_somebody_and_is_not_countersigns_own() {
 
 #[test]
 fn tokens_of_workloads_are_evidence_of_callers_too() {
-    let caller = |keys: &str| format!("{AGENT}caller: {{principal: false, certificate: false, {keys}}}\n");
+    let caller = |keys: &str| format!("{FILES}caller: {{principal: false, certificate: false, {keys}}}\n");
     for keys in ["jwt_svid: {audiences: [orders]}", "wimse: {audiences: ['https://orders.example']}"] {
         assert_taken(&caller(keys));
         let opa_envoy = settings(&format!("compatibility: opa-envoy\nroutes: {{token: off}}\n{}", caller(keys)));
