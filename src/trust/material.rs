@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Bundles;
+use super::Config;
 use super::Svid;
 
 /// What the program holds, and what it trusts: replaced whole.
@@ -13,3 +14,29 @@ pub struct Material {
     /// The trust domains' bundles.
     pub bundles: Arc<Bundles>,
 }
+
+impl Material {
+    /// Nothing yet of what `config` promises.
+    pub fn empty(config: &Config) -> Self {
+        Self { svid: None, bundles: Arc::new(Bundles::empty(config)) }
+    }
+
+    /// What `config` begins with, where `previous` is in force by the configuration `known`: all that comes from the
+    /// same places, so that a reload does not wait for what is known already.
+    #[must_use]
+    pub fn carried_over(config: &Config, previous: &Self, known: &Config) -> Self {
+        let mut bundles = Bundles::empty(config);
+        bundles.carry_over(&previous.bundles, config, known);
+        let svid = previous.svid.clone().filter(|_| config.has_svid() && own_place(config) == own_place(known));
+        Self { svid, bundles: Arc::new(bundles) }
+    }
+}
+
+/// Where the own certificate comes from: its files, or else the Workload API under an ID.
+fn own_place(config: &Config) -> impl PartialEq {
+    let workload_api = config.svid.is_none().then_some((&config.workload_api, &config.svid_id));
+    (config.svid.as_ref(), workload_api)
+}
+
+#[cfg(test)]
+mod tests;
