@@ -62,7 +62,7 @@ pub enum Clients {
 }
 
 /// Why a peer's certificate does not do. The peer itself is told no more than that (`certificate_unknown`).
-#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[derive(Clone, PartialEq, Eq, ThisError)]
 pub enum PeerError {
     /// No X509-SVID that is valid now.
     #[error(transparent)]
@@ -84,6 +84,13 @@ pub enum PeerError {
         /// Who it should be.
         wanted: SpiffeId,
     },
+}
+
+/// In words: rustls and what stands on it print errors that are not their own so.
+impl fmt::Debug for PeerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl PeerError {
