@@ -5,7 +5,7 @@
 //! trust domain that it names, and with nothing else (SPIFFE Federation §7.3).
 //!
 //! [`certificate`] and [`chain`] are how an X509-SVID is proven, [`tls`] how a connection is, and [`refresh`] keeps all
-//! material fresh in the background. Proving takes time as a value and does no I/O.
+//! material fresh in the background, which [`report`] describes. Proving takes time as a value and does no I/O.
 
 pub mod bundle;
 mod bundles;

@@ -132,6 +132,13 @@ impl Bundles {
         changed
     }
 
+    /// A trust domain's bundle was seen again, as it was.
+    pub fn seen(&mut self, domain: &str, at: UnixTime) {
+        if let Some(held) = self.held.get_mut(domain) {
+            held.at = at;
+        }
+    }
+
     /// The Workload API has spoken: of what came from it, only `named` stays. Returns whether something went.
     pub fn keep_from_workload_api(&mut self, named: &BTreeSet<TrustDomain>) -> bool {
         self.awaits_workload_api = false;

@@ -1,4 +1,4 @@
-//! Addresses: to listen at, of issuers and agents, of services.
+//! Addresses: to listen at, of issuers, of agents.
 
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
@@ -12,7 +12,6 @@ use crate::config::format::Fault;
 use crate::config::format::Scalar;
 use crate::config::format::or_variable;
 use crate::config::format::text;
-use crate::identity::wimse::Audience;
 use crate::listener::Address;
 
 /// How the address of a Unix socket begins.
@@ -50,11 +49,6 @@ pub(crate) fn workload_api() -> Scalar<String> {
         placeholder: String::new(),
         parse: Box::new(|text, _| parse_workload_api(text)),
     }
-}
-
-/// Where services are reached: scheme, host, perhaps a port, perhaps a path.
-pub(crate) fn service() -> Scalar<String> {
-    text("service's address").checked(check_service)
 }
 
 /// Prints an address as it would be written.
@@ -133,11 +127,6 @@ fn check_https(text: &str) -> Result<(), Fault> {
         return Err(Fault::new("has a fragment", "remove `#` and what follows"));
     }
     Ok(())
-}
-
-fn check_service(text: &str) -> Result<(), Fault> {
-    let hint = "write it like `https://orders.example` or `https://orders.example/v1`";
-    Audience::parse(text).map(drop).map_err(|error| Fault::new(error.to_string(), hint))
 }
 
 #[cfg(test)]

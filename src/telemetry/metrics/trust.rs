@@ -129,13 +129,6 @@ impl TrustMetrics {
         locked(&self.gauges).bundles = held;
     }
 
-    /// A trust domain's bundle was obtained again, as it was before.
-    pub fn bundle_seen(&self, trust_domain: &str, now: UnixTime) {
-        if let Some(figures) = locked(&self.gauges).bundles.get_mut(trust_domain) {
-            figures.updated = now;
-        }
-    }
-
     /// A source is configured. A counter is worth an alert only if it stands at zero before its first event.
     pub fn expect_source(&self, source: &str) {
         for attempt in Attempt::ALL {
@@ -245,12 +238,10 @@ mod tests {
         trust.svid_expires(Some(UnixTime::from_seconds(5)));
         trust.workload_api_connected(Some(false));
         trust.bundles([("one.example".to_owned(), FIGURES), ("two.example".to_owned(), FIGURES)].into());
-        trust.bundle_seen("one.example", UnixTime::from_seconds(8));
-        trust.bundle_seen("unknown.example", UnixTime::from_seconds(8));
         for line in [
             "countersign_svid_expiry_timestamp_seconds 5",
             "countersign_workload_api_connected 0",
-            "countersign_trust_bundle_updated_timestamp_seconds{trust_domain=\"one.example\"} 8",
+            "countersign_trust_bundle_updated_timestamp_seconds{trust_domain=\"one.example\"} 7",
             "countersign_trust_bundle_updated_timestamp_seconds{trust_domain=\"two.example\"} 7",
             "countersign_trust_bundle_authorities{trust_domain=\"one.example\",kind=\"x509\"} 3",
             "countersign_trust_bundle_authorities{trust_domain=\"one.example\",kind=\"jwt\"} 2",

@@ -1,0 +1,81 @@
+use super::*;
+use crate::clock::UnixTime;
+use crate::spiffe_id::SpiffeId;
+use crate::spiffe_id::TrustDomain;
+use crate::trust::Bundle;
+use crate::trust::BundleConfig;
+use crate::trust::CertificateFiles;
+use crate::trust::Origin;
+use crate::trust::fixtures::pem;
+
+fn files(name: &str) -> CertificateFiles {
+    CertificateFiles { certificate: name.into(), key: format!("{name}.key").into() }
+}
+
+fn agent(name: &str) -> String {
+    format!("unix:///run/{name}.sock")
+}
+
+fn svid() -> Arc<Svid> {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+    assert!(Svid::from_pem(pem("spiffe://prod.example/a", |_| {}).as_bytes(), key.serialize_pem().as_bytes()).is_err());
+    Arc::new(Svid::from_pem(certificate.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap())
+}
+
+#[test]
+fn the_own_certificate_is_carried_over_where_it_comes_from_the_same_place() {
+    let id = |path: &str| Some(SpiffeId::parse(&format!("spiffe://prod.example/{path}")).unwrap());
+    let from_agent = |name: &str, svid_id| Config { workload_api: Some(agent(name)), svid_id, ..Config::default() };
+    let from_files = |name: &str, workload_api| Config { svid: Some(files(name)), workload_api, ..Config::default() };
+    for (known, config, stays) in [
+        (from_agent("a", None), from_agent("a", None), true),
+        (from_agent("a", None), from_agent("b", None), false),
+        (from_agent("a", None), from_agent("a", id("x")), false),
+        (from_agent("a", id("x")), from_agent("a", id("x")), true),
+        (from_agent("a", None), from_files("f", Some(agent("a"))), false),
+        (from_files("f", None), from_files("f", Some(agent("a"))), true),
+        (from_files("f", None), from_files("g", None), false),
+        (from_files("f", Some(agent("a"))), from_agent("a", None), false),
+        (from_agent("a", None), Config::default(), false),
+        (Config::default(), Config::default(), false),
+    ] {
+        let previous = Material { svid: Some(svid()), ..Material::empty(&known) };
+        let carried = Material::carried_over(&config, &previous, &known);
+        assert_eq!(carried.svid.is_some(), stays, "{known:?}\n{config:?}");
+    }
+}
+
+#[test]
+fn bundles_are_carried_over_and_what_is_new_is_awaited() {
+    let domain = |name: &str| TrustDomain::parse(name).unwrap();
+    let bundle = |name: &str, file: &str| BundleConfig {
+        trust_domain: domain(name),
+        files: vec![file.into()],
+        endpoint: None,
+        optional: false,
+    };
+    let known = Config {
+        workload_api: Some(agent("a")),
+        bundles: vec![bundle("same.example", "a"), bundle("moved.example", "b")],
+        ..Config::default()
+    };
+    let mut bundles = Bundles::empty(&known);
+    for (name, origin) in
+        [("same.example", Origin::Files), ("moved.example", Origin::Files), ("prod.example", Origin::WorkloadApi)]
+    {
+        bundles.insert(domain(name), Bundle::empty(), origin, UnixTime::default());
+    }
+    bundles.keep_from_workload_api(&[domain("prod.example")].into());
+    let previous = Material { svid: None, bundles: Arc::new(bundles) };
+    let config = Config {
+        bundles: vec![bundle("same.example", "a"), bundle("moved.example", "c"), bundle("new.example", "d")],
+        ..known.clone()
+    };
+    let carried = Material::carried_over(&config, &previous, &known).bundles;
+    assert_eq!(carried.iter().map(|(domain, _)| domain.as_str()).collect::<Vec<_>>(), ["prod.example", "same.example"]);
+    let awaited: Vec<_> = carried.awaited().map(TrustDomain::as_str).collect();
+    assert_eq!((awaited, carried.awaits_workload_api()), (vec!["moved.example", "new.example"], false));
+    let epoch = |bundles: &Bundles| bundles.get("same.example").unwrap().epoch();
+    assert_eq!(epoch(&carried), epoch(&previous.bundles));
+}
