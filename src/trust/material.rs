@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Bundles;
 use super::Config;
 use super::Svid;
+use crate::spiffe_id::TrustDomain;
 
 /// What the program holds, and what it trusts: replaced whole.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +37,9 @@ impl Material {
     pub fn waited_for(&self, config: &Config) -> BTreeSet<String> {
         let svid = (config.has_svid() && self.svid.is_none()).then(|| "own certificate".to_owned());
         let workload_api = self.bundles.awaits_workload_api().then(|| "bundles of the Workload API".to_owned());
-        let optional = |domain| config.bundles.iter().any(|bundle| bundle.optional && bundle.trust_domain == *domain);
+        let optional = |domain: &TrustDomain| {
+            config.bundles.iter().any(|bundle| bundle.optional && bundle.trust_domain == *domain)
+        };
         let awaited = self.bundles.awaited().filter(|domain| !optional(domain));
         svid.into_iter().chain(workload_api).chain(awaited.map(|domain| format!("bundle of {domain}"))).collect()
     }
