@@ -72,27 +72,37 @@ type Tls = Option<Arc<ServerConfig>>;
 
 /// Serves probes and metrics until `end` completes.
 pub async fn serve_probes(listener: TcpListener, tls: Tls, sources: Sources, end: impl Future<Output = ()>) {
+    let metrics = Arc::clone(&sources.metrics);
     let router = Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(scrape))
         .with_state(sources);
-    serve(listener, tls, router, end).await;
+    serve(listener, Port { tls, metrics, router }, end).await;
 }
 
 /// Serves the private side until `end` completes.
 pub async fn serve_private(listener: TcpListener, tls: Tls, sources: Sources, end: impl Future<Output = ()>) {
+    let metrics = Arc::clone(&sources.metrics);
     let router = Router::new().route("/config", get(config)).route("/identity", get(identity)).with_state(sources);
-    serve(listener, tls, router, end).await;
+    serve(listener, Port { tls, metrics, router }, end).await;
+}
+
+/// What each connection of a port needs.
+#[derive(Clone)]
+struct Port {
+    tls: Tls,
+    metrics: Arc<Metrics>,
+    router: Router,
 }
 
 /// One answer a connection, and only so many connections at a time.
-async fn serve(listener: TcpListener, tls: Tls, router: Router, end: impl Future<Output = ()>) {
+async fn serve(listener: TcpListener, port: Port, end: impl Future<Output = ()>) {
     let limit = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let accepting = async {
         while let Ok(place) = Arc::clone(&limit).acquire_owned().await {
             match listener.accept().await {
-                Ok((stream, _peer)) => drop(tokio::spawn(answer(stream, tls.clone(), router.clone(), place))),
+                Ok((stream, _peer)) => drop(tokio::spawn(answer(stream, port.clone(), place))),
                 Err(error) => {
                     tracing::warn!(%error, "a connection to the admin side could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -106,11 +116,12 @@ async fn serve(listener: TcpListener, tls: Tls, router: Router, end: impl Future
     }
 }
 
-async fn answer(stream: TcpStream, tls: Tls, router: Router, _place: OwnedSemaphorePermit) {
+async fn answer(stream: TcpStream, port: Port, _place: OwnedSemaphorePermit) {
+    let Port { tls, metrics, router } = port;
     let answering = async {
         match tls {
             None => answer_once(stream, router).await,
-            Some(tls) => match handshake(&tls, stream).await {
+            Some(tls) => match handshake(&tls, stream, &metrics).await {
                 Ok(stream) => answer_once(stream, router).await,
                 Err(error) => tracing::debug!(%error, "a connection to the admin side was refused"),
             },
@@ -137,7 +148,7 @@ async fn ready(State(sources): State<Sources>) -> impl IntoResponse {
     (status, Json(report))
 }
 
-async fn metrics(State(sources): State<Sources>) -> impl IntoResponse {
+async fn scrape(State(sources): State<Sources>) -> impl IntoResponse {
     ([(CONTENT_TYPE, OPEN_METRICS)], sources.metrics.encode())
 }
 

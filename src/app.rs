@@ -170,7 +170,7 @@ impl App {
         let (drain, draining) = watch::channel(false);
         let (health, others) = OtherServices::new(listen.reflection).await?;
         let material: InForce = Arc::new(ArcSwap::from_pointee(Material::empty(&loaded.settings.spiffe)));
-        let terms = terms(&listen, &material)?;
+        let terms = terms(&listen, &material, &metrics)?;
         let start_worker = |index| {
             let service = workers::Parts {
                 recorder: Recorder::new(log.clone(), metrics.worker()),
@@ -223,10 +223,11 @@ const HTTP_2: &[&[u8]] = &[b"h2"];
 const HTTP_1: &[&[u8]] = &[b"http/1.1"];
 
 /// On what terms proxies are served.
-fn terms(listen: &listener::Config, material: &InForce) -> anyhow::Result<Terms> {
+fn terms(listen: &listener::Config, material: &InForce, metrics: &Arc<Metrics>) -> anyhow::Result<Terms> {
     let limits = Limits { max_concurrent_streams: listen.max_concurrent_streams, max_age: listen.max_connection_age };
     let proxies = |tls: &listener::Tls| server_config(material, Clients::Proven(tls.allowed.clone()), HTTP_2);
-    Ok(Terms { limits, tls: listen.tls.as_ref().map(proxies).transpose().context("listeners.tls")? })
+    let tls = listen.tls.as_ref().map(proxies).transpose().context("listeners.tls")?;
+    Ok(Terms { limits, tls, metrics: Arc::clone(metrics) })
 }
 
 /// TLS of the administration side, where it is on.

@@ -30,6 +30,7 @@ use tonic::body::Body;
 use super::Socket;
 use super::Stream;
 use super::handshake;
+use crate::telemetry::Metrics;
 
 /// What one connection may do.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +48,8 @@ pub struct Terms {
     pub limits: Limits,
     /// TLS on TCP connections; `None`: plaintext.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Where handshakes are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Why a connection ended other than in good order.
@@ -112,7 +115,7 @@ where
     F: Future<Output = Response<Body>> + 'static,
 {
     let Socket { stream, permit: _held_until_the_end } = socket;
-    let Terms { limits, tls } = terms;
+    let Terms { limits, tls, metrics } = terms;
     match stream {
         Stream::Tcp(stream) => {
             let stream = TcpStream::from_std(stream)?;
@@ -120,7 +123,7 @@ where
             match tls {
                 None => serve(stream, limits, drain, handle).await?,
                 Some(tls) => {
-                    let stream = handshake(&tls, stream).await.map_err(Ended::Handshake)?;
+                    let stream = handshake(&tls, stream, &metrics).await.map_err(Ended::Handshake)?;
                     serve(stream, limits, drain, handle).await?;
                 }
             }

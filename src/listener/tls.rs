@@ -10,20 +10,30 @@ use tokio::io::AsyncWrite;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::trust::Handshake;
+
 /// A handshake is two round trips and two signatures; whoever takes longer holds a place that another needs.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// What a connection becomes once both sides are proven.
+/// What a connection becomes once both sides are proven; counted however it ends.
 ///
 /// # Errors
 /// Why it did not: for the log, since the peer is told in an alert what concerns it.
 pub async fn handshake<S>(
     config: &Arc<ServerConfig>,
     stream: S,
+    metrics: &Metrics,
 ) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + use<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let accepting = TlsAcceptor::from(Arc::clone(config)).accept(stream);
-    timeout(HANDSHAKE, accepting).await.map_err(|_elapsed| io::Error::from(io::ErrorKind::TimedOut))?
+    let (outcome, result) = match timeout(HANDSHAKE, accepting).await {
+        Ok(Ok(stream)) => (Handshake::Completed, Ok(stream)),
+        Ok(Err(error)) => (Handshake::Failed, Err(error)),
+        Err(_elapsed) => (Handshake::TimedOut, Err(io::ErrorKind::TimedOut.into())),
+    };
+    metrics.trust().handshake(outcome);
+    result
 }
