@@ -11,7 +11,7 @@ include tools/versions.mk
 include tools/install.mk
 
 # Where the tests find the real peers. A test that misses one fails: there are no skips.
-export ENVOY GHZ OPA
+export ENVOY GHZ OPA SPIRE_SERVER SPIRE_AGENT SPIFFE_HELPER
 
 .PHONY: help
 help: ## Say what there is
@@ -20,14 +20,18 @@ help: ## Say what there is
 ##@ Try it
 
 .PHONY: demo
-demo: tools-demo ## Two agents, two users and a real Envoy, in under a minute; needs Rust, Python 3 and make only
-	@python3 tools/demo.py
+demo: tools-demo$(if $(SPIRE),-spire) ## Two agents, two users and a real Envoy, in under a minute; with SPIRE=1 real SPIRE too, which needs Go
+	@python3 tools/demo$(if $(SPIRE),_spire).py
 
 ##@ Test
 
 .PHONY: test
 test: tools-test ## Unit, case, property and end-to-end tests; installs the peers they need
 	$(CARGO) test --locked
+
+.PHONY: e2e-spire
+e2e-spire: tools-spire ## End-to-end tests with real SPIRE, two federated trust domains; building it takes minutes, once
+	$(CARGO) test --locked --test spire
 
 .PHONY: fuzz-smoke
 fuzz-smoke: $(CARGO_FUZZ) ## Ten seconds of every fuzz target
@@ -49,13 +53,15 @@ image-check: ## The image's build steps without an engine: a static binary in th
 ##@ Hold the line
 
 .PHONY: presubmit
-presubmit: lint test doc deny gen-check k8s-check ## All that a change must pass before review, but for fuzzing and the image
+presubmit: lint test e2e-spire doc deny gen-check k8s-check ## All that a change must pass before review, but for fuzzing and the image
 
+# Targets that a plain `cargo test` leaves out are not among all targets.
 .PHONY: lint
 lint: ## Formatting, and clippy with warnings as errors
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --test spire -- -D warnings
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -93,10 +99,16 @@ bench-server: ## CPU per check of the whole server, over that of a server that d
 ##@ Tools
 
 .PHONY: tools
-tools: tools-test $(VALIDATE) $(CARGO_DENY) $(CARGO_FUZZ) ## Everything below .tools/, as tools/versions.mk pins it
+tools: tools-test tools-spire $(VALIDATE) $(CARGO_DENY) $(CARGO_FUZZ) ## Everything below .tools/, as tools/versions.mk pins it
 
 .PHONY: tools-demo
 tools-demo: $(ENVOY)
 
+.PHONY: tools-demo-spire
+tools-demo-spire: $(ENVOY) $(SPIRE_SERVER) $(SPIRE_AGENT)
+
 .PHONY: tools-test
 tools-test: $(ENVOY) $(GHZ) $(OPA)
+
+.PHONY: tools-spire
+tools-spire: $(ENVOY) $(SPIRE_SERVER) $(SPIRE_AGENT) $(SPIFFE_HELPER)

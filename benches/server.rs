@@ -1,6 +1,6 @@
 //! The server against a no-op: CPU per check of `countersign serve` with everything on, over that of a tonic `ext_authz`
-//! server of the same build that answers OK to everything. Alternating in one run, since machines are noisy; the last
-//! line is the ratio.
+//! server of the same build that answers OK to everything; and with the caller's certificate verified against its trust
+//! domain's bundle, over that without. Alternating in one run, since machines are noisy; the last lines are the ratios.
 //!
 //! `cargo bench --bench server` runs it; with `--test` each side answers a few requests, to show that it works.
 
@@ -17,6 +17,7 @@
 mod fixture;
 mod load;
 
+use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -52,19 +53,22 @@ fn main() {
     let quick = arguments.iter().any(|argument| argument == "--test");
     let (checks, rounds, warm_up) = if quick { (200, 1, 200) } else { (CHECKS, ROUNDS, WARM_UP) };
 
-    let ports = free_ports(4);
+    let ports = free_ports(7);
     let address = |index: usize| format!("127.0.0.1:{}", ports[index]);
     let fixture = Fixture::new(&address(0), &address(1), &address(2));
-    let full = Server::start(env!("CARGO_BIN_EXE_countersign"), &["serve", "-c", &fixture.config.to_string_lossy()]);
-    let no_op = Server::start(&arguments[0], &[NO_OP, &address(3)]);
-    wait_until_ready(&address(0));
-    wait_until_ready(&address(3));
-
-    let sides = [("everything on", address(0), full), ("no-op", address(3), no_op)];
+    let verifying = fixture.verifying(&address(4), &address(5), &address(6));
+    let serve =
+        |config: &Path| Server::start(env!("CARGO_BIN_EXE_countersign"), &["serve", "-c", &config.to_string_lossy()]);
+    let sides = [
+        ("everything on", address(0), serve(&fixture.config)),
+        ("no-op", address(3), Server::start(&arguments[0], &[NO_OP, &address(3)])),
+        ("caller verified", address(4), serve(&verifying)),
+    ];
     for (_, address, _) in &sides {
+        wait_until_ready(address);
         load::run(address, &fixture.requests, warm_up);
     }
-    let mut rounds_of = [Vec::new(), Vec::new()];
+    let mut rounds_of = [const { Vec::new() }; 3];
     for _ in 0..rounds {
         for ((_, address, server), rounds) in sides.iter().zip(&mut rounds_of) {
             let (before, started) = (server.cpu(), Instant::now());
@@ -79,9 +83,10 @@ fn main() {
         rounds[rounds.len() / 2]
     });
     for ((name, ..), (each, rate)) in sides.iter().zip(medians) {
-        println!("{name:>14}: {each:7.2} us CPU a check, {rate:8.0} checks/s in that round");
+        println!("{name:>15}: {each:7.2} us CPU a check, {rate:8.0} checks/s in that round");
     }
     println!("everything on / no-op: {:.2} times the CPU", medians[0].0 / medians[1].0);
+    println!("caller verified / everything on: {:.2} times the CPU", medians[2].0 / medians[0].0);
 }
 
 /// A server process, ended when dropped.

@@ -23,6 +23,7 @@ use countersign::ext_authz::decode::decode;
 use countersign::identity;
 use countersign::input;
 use countersign::token;
+use countersign::trust;
 use countersign::trust::Bundles;
 use criterion::Criterion;
 use criterion::criterion_group;
@@ -56,9 +57,18 @@ fn stages(criterion: &mut Criterion) {
         bench.iter(|| resolver.resolve(black_box(&attributes), &trust, NOW).unwrap())
     });
 
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let verifying = fixture.verifying("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0");
+    let verifying = Settings::load(&verifying, &|_| None).unwrap().settings;
+    let (material, problems) = runtime.block_on(trust::refresh::load_once(&verifying.spiffe));
+    assert!(problems.is_empty(), "{problems:?}");
+    let mut resolver = identity::Resolver::new(verifying.caller);
+    criterion.bench_function("identity, verified", |bench| {
+        bench.iter(|| resolver.resolve(black_box(&attributes), &material.bundles, NOW).unwrap());
+    });
+
     let settings = Settings::load(&fixture.config, &|_| None).unwrap().settings;
     let config = Arc::new(settings.token);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     let (keys, problems) = runtime.block_on(token::refresh::load_once(Arc::clone(&config), NOW));
     assert!(problems.is_empty(), "{problems:?}");
     let text = token::bearer(attributes.http().unwrap()).unwrap().unwrap();

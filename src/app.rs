@@ -2,13 +2,16 @@
 
 pub mod cases;
 pub mod evaluator;
+pub mod identity;
 
+mod loading;
 mod publisher;
+mod refreshing;
+mod sockets;
+mod triggers;
 mod workers;
 
-use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +19,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
+use rustls::ServerConfig;
 use tokio::runtime::Builder;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
@@ -26,8 +29,6 @@ use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::task::spawn_blocking;
-use tokio::time::MissedTickBehavior;
-use tokio::time::interval;
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -39,19 +40,30 @@ use crate::ext_authz::Health;
 use crate::ext_authz::OtherServices;
 use crate::lifecycle::Readiness;
 use crate::lifecycle::watch::Watched;
-use crate::listener::Address;
+use crate::listener;
+use crate::listener::Limits;
 use crate::listener::Listener;
+use crate::listener::Terms;
 use crate::policy;
 use crate::policy::Bundle;
-use crate::policy::Compatibility;
 use crate::problem::Problem;
 use crate::telemetry;
 use crate::telemetry::Metrics;
-use crate::token::KeySource;
-use crate::token::refresh::check_files;
+use crate::token;
+use crate::trust;
+use crate::trust::Bundles;
+use crate::trust::Material;
+use crate::trust::tls::Clients;
+use crate::trust::tls::InForce;
+use crate::trust::tls::server_config;
 
+use loading::Loaded;
 use publisher::Ports;
 use publisher::Publisher;
+use sockets::Bound;
+use triggers::shutdown_signal;
+use triggers::watch_files;
+use triggers::watch_hangups;
 use workers::WorkerThread;
 
 /// Looks up an environment variable for the configuration.
@@ -65,17 +77,8 @@ pub struct App {
     watched: Watched,
 }
 
-/// Settings and policy, as the files have them now.
-struct Loaded {
-    settings: Settings,
-    bundle: Bundle,
-    warnings: Vec<Problem>,
-}
-
 /// Threads of the control side: it accepts, refreshes and reports, and should not compete with the workers.
 const CONTROL_THREADS: usize = 1;
-/// How often files are looked at for changes.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Reloads that may be asked for while one runs; further triggers then mean the same reload.
 const TRIGGERS: usize = 1;
 /// How long the decision log may take to write out what is queued at the end.
@@ -85,49 +88,6 @@ impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("App").field("path", &self.path).finish_non_exhaustive()
     }
-}
-
-impl Loaded {
-    /// Reads everything. What is read, or cannot be, is in `watched` as it looked before.
-    fn read(
-        path: &Path,
-        environment: &dyn Fn(&str) -> Option<String>,
-        watched: &mut Watched,
-    ) -> Result<Self, Vec<Problem>> {
-        *watched = watched.again();
-        let crate::config::Loaded { settings, mut warnings } = Settings::load(path, environment)?;
-        watched.follow(files(path, &settings));
-        let bundle = Bundle::load(&settings.policy)?;
-        warnings.extend_from_slice(bundle.warnings());
-        if !bundle.defines(&settings.policy.entry_point) {
-            let problem = nothing_there(&settings);
-            if problem.is_error() {
-                return Err(vec![problem]);
-            }
-            warnings.push(problem);
-        }
-        Ok(Self { settings, bundle, warnings })
-    }
-}
-
-/// The files whose change means a reload.
-fn files(config: &Path, settings: &Settings) -> impl Iterator<Item = PathBuf> {
-    let keys = settings.token.issuers.iter().filter_map(|issuer| match &issuer.keys {
-        KeySource::File(path) => Some(path.clone()),
-        KeySource::Url { .. } | KeySource::Discovery { .. } => None,
-    });
-    std::iter::once(config.to_owned()).chain(settings.policy.paths.iter().cloned()).chain(keys)
-}
-
-/// An entry point without a rule denies everything. In strict mode such a policy does not come into force; OPA-Envoy
-/// takes it, and so does its mode.
-fn nothing_there(settings: &Settings) -> Problem {
-    let message = format!("nothing is defined at `{}`: every request to it is denied", settings.policy.entry_point);
-    let problem = match settings.compatibility {
-        Compatibility::Strict => Problem::error("policy.path", message),
-        Compatibility::OpaEnvoy => Problem::warning("policy.path", message),
-    };
-    problem.hint("name the rule that decides, as `envoy/authz/allow`")
 }
 
 impl App {
@@ -156,13 +116,16 @@ impl App {
         &self.loaded.bundle
     }
 
-    /// What is wrong with the key files that the configuration names, which serving reads again and again.
+    /// What is wrong with the key, certificate and bundle files that the configuration names, which serving reads again and
+    /// again.
     ///
     /// # Errors
     /// Where there is no runtime to read them on.
     pub fn check_key_files(&self) -> io::Result<Vec<Problem>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let problems = runtime.block_on(check_files(&self.loaded.settings.token));
+        let settings = &self.loaded.settings;
+        let mut problems = runtime.block_on(token::refresh::check_files(&settings.token));
+        problems.extend(runtime.block_on(trust::refresh::check_files(&settings.spiffe)));
         Ok(problems.into_iter().map(|problem| problem.in_file(self.path.display().to_string())).collect())
     }
 
@@ -207,22 +170,28 @@ impl App {
         let (log, writer) = start_log(&loaded.settings, &metrics)?;
         let (drain, draining) = watch::channel(false);
         let (health, others) = OtherServices::new(listen.reflection).await?;
+        let bundles = Arc::new(Bundles::empty(&loaded.settings.spiffe));
+        let material: InForce = Arc::new(ArcSwap::from_pointee(Material { svid: None, bundles }));
+        let terms = terms(&listen, &material)?;
         let start_worker = |index| {
             let service = workers::Parts {
                 recorder: Recorder::new(log.clone(), metrics.worker()),
                 others: others.clone(),
                 metrics: Arc::clone(&metrics),
+                terms: terms.clone(),
             };
             WorkerThread::start(index, service, &listen, draining.clone())
         };
         let workers: Vec<_> =
             (0..listen.workers.get()).map(start_worker).collect::<io::Result<_>>().context("a worker thread")?;
 
-        let shown = Arc::new(ArcSwap::default());
+        let (shown, shown_identity) = (Arc::new(ArcSwap::default()), Arc::new(ArcSwap::default()));
+        let admin_tls = admin_tls(&loaded.settings.admin, &material)?;
         let sources = admin::Sources {
             readiness: Arc::clone(&readiness),
             metrics: Arc::clone(&metrics),
             config: Arc::clone(&shown),
+            identity: Arc::clone(&shown_identity),
         };
         let (watched, in_force) = watch::channel(Arc::new(watched));
         let ports = Ports {
@@ -232,6 +201,8 @@ impl App {
             readiness: Arc::clone(&readiness),
             metrics: Arc::clone(&metrics),
             shown,
+            shown_identity,
+            material,
             health: health.clone(),
             watched,
         };
@@ -242,11 +213,37 @@ impl App {
         tasks.spawn(watch_files(in_force, trigger.clone()));
         tasks.spawn(watch_hangups(hangups, trigger));
         tasks.spawn(publisher.run(triggers));
-        tasks.spawn(admin::serve_probes(probes, sources.clone(), until(draining.clone())));
-        tasks.spawn(admin::serve_private(private, sources, until(draining)));
+        tasks.spawn(admin::serve_probes(probes, admin_tls.probes, sources.clone(), until(draining.clone())));
+        tasks.spawn(admin::serve_private(private, admin_tls.private, sources, until(draining)));
         let accepting = accept(checks, &workers, listen.max_connections);
         Ok(Running { readiness, metrics, health, drain, workers, accepting, tasks, writer })
     }
+}
+
+/// The protocol of checks (RFC 9113 §3.2) and that of the administration side.
+const HTTP_2: &[&[u8]] = &[b"h2"];
+const HTTP_1: &[&[u8]] = &[b"http/1.1"];
+
+/// On what terms proxies are served.
+fn terms(listen: &listener::Config, material: &InForce) -> anyhow::Result<Terms> {
+    let limits = Limits { max_concurrent_streams: listen.max_concurrent_streams, max_age: listen.max_connection_age };
+    let proxies = |tls: &listener::Tls| server_config(material, Clients::Proven(tls.allowed.clone()), HTTP_2);
+    Ok(Terms { limits, tls: listen.tls.as_ref().map(proxies).transpose().context("listeners.tls")? })
+}
+
+/// TLS of the administration side, where it is on.
+#[derive(Default)]
+struct AdminTls {
+    probes: Option<Arc<ServerConfig>>,
+    private: Option<Arc<ServerConfig>>,
+}
+
+/// Whoever probes and scrapes has no certificate; whoever sees the configuration needs one.
+fn admin_tls(admin: &admin::Config, material: &InForce) -> anyhow::Result<AdminTls> {
+    let Some(tls) = &admin.tls else { return Ok(AdminTls::default()) };
+    let config = |clients| server_config(material, clients, HTTP_1).context("admin.tls");
+    let private = Clients::Proven(tls.allowed.clone());
+    Ok(AdminTls { probes: Some(config(Clients::Anybody)?), private: Some(config(private)?) })
 }
 
 /// A serving program.
@@ -293,43 +290,6 @@ fn accept(listeners: Vec<Listener>, workers: &[WorkerThread], max_connections: u
     listeners.into_iter().map(|listener| listener.accept_into(sockets(), Arc::clone(&limit))).collect()
 }
 
-/// Every socket, bound.
-struct Bound {
-    checks: Vec<Listener>,
-    probes: TcpListener,
-    private: TcpListener,
-}
-
-impl Bound {
-    async fn bind(settings: &Settings) -> anyhow::Result<Self> {
-        let mut checks = Vec::new();
-        for address in &settings.listeners.checks {
-            checks.push(Listener::bind(address).await.with_context(|| format!("listeners.checks: {address}"))?);
-        }
-        let admin = &settings.admin;
-        let bound = Self {
-            checks,
-            probes: bind_tcp(admin.probes).await.context("admin.probes")?,
-            private: bind_tcp(admin.private).await.context("admin.private")?,
-        };
-        bound.announce()?;
-        Ok(bound)
-    }
-
-    /// Logs the addresses, with the real ports where port 0 was asked for.
-    fn announce(&self) -> io::Result<()> {
-        let checks: Vec<_> = self.checks.iter().map(Listener::address).collect::<io::Result<_>>()?;
-        let checks: Vec<_> = checks.iter().map(Address::to_string).collect();
-        let (probes, private) = (self.probes.local_addr()?, self.private.local_addr()?);
-        tracing::info!(?checks, %probes, %private, "listening");
-        Ok(())
-    }
-}
-
-async fn bind_tcp(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| address.to_string())
-}
-
 /// The decision log's ends, where it is on.
 type LogEnds = (Option<decision_log::Sink>, Option<decision_log::Writer>);
 
@@ -339,52 +299,14 @@ fn start_log(settings: &Settings, metrics: &Arc<Metrics>) -> anyhow::Result<LogE
         return Ok((None, None));
     }
     let mask = decision_log::Mask::parse(&config.mask).map_err(|problems| problems_error(&problems))?;
+    let mask = match &settings.caller.jwt_svid {
+        Some(jwt_svid) => mask.with_credential(&jwt_svid.header),
+        None => mask,
+    };
     let format = decision_log::Format::new(Uuid::new_v4(), config.include_input, mask);
     let (sink, writer) = decision_log::sink::start(config.queue, format, io::stdout(), metrics.decision_log())
         .context("the decision log's thread")?;
     Ok((Some(sink), Some(writer)))
-}
-
-/// Asks for a reload whenever a watched file looks different from what was read, once it has looked the same twice: a
-/// half-written file changes again.
-async fn watch_files(read: watch::Receiver<Arc<Watched>>, trigger: mpsc::Sender<&'static str>) {
-    let mut ticks = interval(WATCH_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last = Watched::clone(&read.borrow());
-    let mut asked = None;
-    loop {
-        ticks.tick().await;
-        let before = Arc::clone(&read.borrow());
-        let files = Arc::clone(&before);
-        // Aside, since a file system may hang.
-        let Ok(now) = spawn_blocking(move || files.again()).await else { return };
-        if now != *before && now == last && asked.as_ref() != Some(&now) {
-            if trigger.send("file").await.is_err() {
-                return;
-            }
-            asked = Some(now.clone());
-        }
-        last = now;
-    }
-}
-
-async fn watch_hangups(mut hangups: Signal, trigger: mpsc::Sender<&'static str>) {
-    while hangups.recv().await.is_some() {
-        if trigger.send("SIGHUP").await.is_err() {
-            return;
-        }
-    }
-}
-
-fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }
 
 async fn until(mut draining: watch::Receiver<bool>) {

@@ -7,6 +7,9 @@
 
 mod owned;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -183,7 +186,7 @@ impl Authorizer {
 
         record.caller = self.identity.resolve(attributes, &revision.trust, now)?;
         if record.caller.is_none() && route.caller == Requirement::Required {
-            return Err(Denial::new(Reason::CallerMissing, "no principal, certificate or trusted header").into());
+            return Err(Denial::new(Reason::CallerMissing, "no evidence of a workload that is looked at").into());
         }
         watch.lap(Stage::Identity);
 
@@ -209,7 +212,7 @@ impl Authorizer {
             output: &rules.output,
         };
         let decision = match self.policy.decide(&query) {
-            Decision::Allow(grant) => owned::stamp(grant, &facts, check.decision_id, &rules.output)?,
+            Decision::Allow(grant) => owned::stamp(grant, &facts, check.decision_id, rules)?,
             denied @ Decision::Deny(_) => denied,
         };
         watch.lap(Stage::Policy);

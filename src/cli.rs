@@ -16,6 +16,7 @@ use crate::telemetry;
 
 mod check;
 mod eval;
+mod identity;
 mod serve;
 mod test;
 
@@ -32,7 +33,7 @@ struct Arguments {
 
 const EXIT_CODES: &str = "Exit codes:
   0  done: served and drained, nothing to report, all tests passed
-  1  a test failed, or serving ended with an error
+  1  a test failed, an identity or a bundle could not be had, or serving ended with an error
   2  the command line, the configuration or a policy is wrong; every problem is printed";
 
 #[derive(Debug, Subcommand)]
@@ -46,6 +47,9 @@ enum Command {
     /// Look for problems in configuration and policies: all of them at once.
     #[command(after_help = EXIT_CODES)]
     Check(check::Arguments),
+    /// Say what this program holds and trusts: its own SVID, and the bundles of the trust domains.
+    #[command(after_help = EXIT_CODES)]
+    Identity(identity::Arguments),
     /// Run the policies' `test_*` rules, and request cases.
     #[command(after_help = EXIT_CODES)]
     Test(test::Arguments),
@@ -61,7 +65,7 @@ struct ConfigArgument {
 
 /// All went well.
 const DONE: u8 = 0;
-/// A test failed, or serving ended with an error.
+/// A test failed, an identity or a bundle could not be had, or serving ended with an error.
 const FAILED: u8 = 1;
 /// The command line, the configuration or a policy is wrong.
 const WRONG: u8 = 2;
@@ -88,6 +92,7 @@ fn dispatch(command: &Command) -> u8 {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Check(arguments) => check::run(arguments),
+        Command::Identity(arguments) => identity::run(arguments),
         Command::Test(arguments) => test::run(arguments),
     }
 }

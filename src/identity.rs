@@ -1,10 +1,17 @@
-//! Who calls: the workload behind the request, proven by what the adjacent proxy says of its TLS peer.
+//! Who calls: the workload behind the request, proven by what the adjacent proxy says of its TLS peer, by a certificate's
+//! own chain, or by a token that the workload sends.
 //!
-//! Up to three kinds of evidence reach here: `source.principal`, `source.certificate` and the
-//! `x-forwarded-client-cert` header ([`xfcc`]). A source that is configured off is ignored entirely. All that are on
-//! and present must name one workload: a request whose evidence disagrees is refused, never settled by precedence.
+//! The peer of mutual TLS shows itself in `source.principal`, `source.certificate` and the `x-forwarded-client-cert`
+//! header ([`xfcc`]); a workload behind others by a JWT-SVID, or a Workload-Identity-Token with its proof ([`wimse`]). A
+//! source that is configured off is ignored entirely. All that are on and present must name one workload: a request
+//! whose evidence disagrees is refused, never settled by precedence.
 
+mod agreement;
 mod certificate_cache;
+mod jwt_svid;
+mod peer;
+pub mod wimse;
+mod workload_token;
 pub mod xfcc;
 
 #[cfg(test)]
@@ -17,16 +24,17 @@ use crate::decision::Denial;
 use crate::decision::Reason;
 use crate::facts::Attributes;
 use crate::facts::Caller;
-use crate::facts::CertificateFacts;
-use crate::facts::Peer;
 use crate::facts::Proof;
 use crate::spiffe_id::SpiffeId;
 use crate::trust::Bundles;
-use crate::trust::certificate::Leaf;
+use crate::trust::Held;
+use crate::trust::NoBundle;
 
-use certificate_cache::CertificateCache;
-use xfcc::Element;
-use xfcc::San;
+use agreement::agree_with_token;
+use agreement::excerpt;
+use jwt_svid::JwtSvids;
+use peer::PeerEvidence;
+use wimse::WorkloadTokens;
 
 /// Which evidence of the caller is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +67,8 @@ pub struct JwtSvidConfig {
 /// A Workload-Identity-Token with a Workload-Proof-Token as evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WimseConfig {
-    /// What a proof's `aud` may begin with: scheme, host and port of the services behind the proxy, and a path's beginning.
+    /// What a proof's `aud` may begin with: scheme, host and port of the services behind the proxy, and a path's
+    /// beginning, each as [`wimse::Audience::parse`] takes it.
     pub audiences: Vec<String>,
 }
 
@@ -94,17 +103,23 @@ impl Default for Config {
     }
 }
 
-/// Finds the caller of one request after another. One for each worker, since it caches certificates without a lock.
+/// Finds the caller of one request after another. One for each worker, since it remembers what it has proven without a
+/// lock.
 #[derive(Debug)]
 pub struct Resolver {
-    config: Config,
-    certificates: CertificateCache,
+    peer: PeerEvidence,
+    workload_tokens: Option<WorkloadTokens>,
+    jwt_svids: Option<JwtSvids>,
 }
 
 impl Resolver {
-    /// A resolver with an empty cache.
+    /// A resolver that remembers nothing yet.
     pub fn new(config: Config) -> Self {
-        Self { config, certificates: CertificateCache::new() }
+        Self {
+            peer: PeerEvidence::new(&config),
+            workload_tokens: config.wimse.as_ref().map(WorkloadTokens::new),
+            jwt_svids: config.jwt_svid.map(JwtSvids::new),
+        }
     }
 
     /// The calling workload; `None` where no evidence names one.
@@ -114,139 +129,29 @@ impl Resolver {
     pub fn resolve(
         &mut self,
         attributes: &Attributes,
-        _trust: &Bundles,
+        bundles: &Bundles,
         now: UnixTime,
     ) -> Result<Option<Caller>, Denial> {
-        let source = attributes.source.as_ref();
-        let text = |on: bool, field: fn(&Peer) -> &str| source.map(field).filter(|text| on && !text.is_empty());
-        let principal = text(self.config.principal, |peer| &peer.principal);
-        let leaf = text(self.config.certificate, |peer| &peer.certificate);
-        let element = self.trusted_element(attributes, principal.is_some() || leaf.is_some())?;
-
         // From the strongest proof to the weakest: the first names the caller, the others must name the same.
-        let mut caller = leaf.map(|text| self.read_leaf(text, now)).transpose()?.map(Caller::from);
-        if let Some(text) = principal {
-            caller = Some(agree(caller, Proof::Principal, text)?);
+        let mut caller = self.peer.resolve(attributes, bundles, now)?;
+        let Some(http) = attributes.http() else { return Ok(caller) };
+        if let Some(tokens) = &mut self.workload_tokens {
+            caller = agree_with_token(caller, Proof::WorkloadProof, tokens.resolve(http, bundles, now)?)?;
         }
-        let Some(element) = element else { return Ok(caller) };
-        let caller = agree_with_uri(caller, element.uri)?;
-        caller.map(|caller| self.corroborate(caller, &element, leaf, now)).transpose()
+        if let Some(svids) = &mut self.jwt_svids {
+            caller = agree_with_token(caller, Proof::JwtSvid, svids.resolve(http, bundles, now)?)?;
+        }
+        Ok(caller)
     }
+}
 
-    /// The header's element that the proxy wrote, where the header is looked at and there.
-    fn trusted_element<'a>(
-        &self,
-        attributes: &'a Attributes,
-        has_other_evidence: bool,
-    ) -> Result<Option<Element<'a>>, Denial> {
-        if self.config.xfcc == XfccMode::Off {
-            return Ok(None);
-        }
-        let values = attributes.http().into_iter().flat_map(|http| http.header_values(xfcc::HEADER));
-        let Some(header) = xfcc::parse(values).map_err(|error| Denial::new(error.reason(), error.to_string()))? else {
-            return Ok(None);
+/// The bundle of the trust domain that `id` is of, and of no other.
+fn bundle_of<'b>(id: &SpiffeId, bundles: &'b Bundles) -> Result<&'b Held, Denial> {
+    bundles.get(id.trust_domain()).map_err(|none| {
+        let (reason, state) = match none {
+            NoBundle::Unknown => (Reason::CallerTrustDomainUnknown, "known"),
+            NoBundle::Awaited => (Reason::CallerTrustUnavailable, "there yet"),
         };
-        match &self.config.xfcc {
-            XfccMode::SanitizeSet if header.elements > 1 => {
-                Err(Denial::new(Reason::CallerXfccElements, format!("{} elements", header.elements)))
-            }
-            XfccMode::AppendForward { by: Some(by) } if header.last.by != San::One(by) => {
-                Err(Denial::new(Reason::CallerXfccProxy, format!("`By` is not `{by}`")))
-            }
-            XfccMode::AppendForward { .. } if !has_other_evidence => {
-                Err(Denial::new(Reason::CallerXfccUnproven, "neither principal nor certificate is there"))
-            }
-            XfccMode::Off | XfccMode::SanitizeSet | XfccMode::AppendForward { .. } => Ok(Some(header.last)),
-        }
-    }
-
-    /// Holds the header's `Cert` and `Hash` against the caller found so far.
-    ///
-    /// `Cert` must agree wherever it stands. It adds its facts only under `SANITIZE_SET`, where no client can have
-    /// written it; it never names a caller by itself, as an element without `URI` names nobody.
-    fn corroborate(
-        &mut self,
-        caller: Caller,
-        element: &Element<'_>,
-        leaf: Option<&str>,
-        now: UnixTime,
-    ) -> Result<Caller, Denial> {
-        let second = element.certificate.filter(|text| self.config.certificate && leaf != Some(text));
-        let second = second.map(|text| self.read_leaf(text, now)).transpose()?;
-        if let Some(leaf) = &second
-            && leaf.spiffe_id != caller.spiffe_id
-        {
-            return Err(conflict("the header's `Cert`", leaf.spiffe_id.as_str(), &caller));
-        }
-        let digest = |facts: &CertificateFacts| facts.sha256;
-        let of_leaf = caller.certificate.as_ref().map(digest);
-        let of_second = second.as_ref().map(|leaf| digest(&leaf.facts));
-        let mut digests = [of_leaf, of_second, element.hash].into_iter().flatten();
-        let first = digests.next();
-        if !digests.all(|digest| Some(digest) == first) {
-            return Err(Denial::new(Reason::CallerConflict, "the header's `Hash` or `Cert` is another certificate's"));
-        }
-        let trusted = second.filter(|_| self.config.xfcc == XfccMode::SanitizeSet).map(|leaf| leaf.facts);
-        Ok(Caller { certificate: caller.certificate.or(trusted), ..caller })
-    }
-
-    fn read_leaf(&mut self, text: &str, now: UnixTime) -> Result<Leaf, Denial> {
-        self.certificates.read(text, now).map_err(|error| Denial::new(error.reason(), error.to_string()))
-    }
-}
-
-impl From<Leaf> for Caller {
-    fn from(leaf: Leaf) -> Self {
-        Self { spiffe_id: leaf.spiffe_id, proof: Proof::PeerCertificate, certificate: Some(leaf.facts) }
-    }
-}
-
-/// The caller, unchanged where `text` names the same workload, or by `text` where there is none yet.
-fn agree(caller: Option<Caller>, proof: Proof, text: &str) -> Result<Caller, Denial> {
-    match caller {
-        // The common case needs no second parse: equal bytes are an equal ID.
-        Some(caller) if caller.spiffe_id.as_str() == text => Ok(caller),
-        Some(caller) => {
-            spiffe_id(proof, text)?;
-            Err(conflict(proof.name(), text, &caller))
-        }
-        None => Ok(Caller { spiffe_id: spiffe_id(proof, text)?, proof, certificate: None }),
-    }
-}
-
-/// As [`agree`], for the header's element.
-fn agree_with_uri(caller: Option<Caller>, uri: San<'_>) -> Result<Option<Caller>, Denial> {
-    match (uri, caller) {
-        (San::Several, _) => Err(Denial::new(Reason::CallerXfccUri, "the element has several URIs that differ")),
-        // Envoy writes `URI=` for a certificate without a URI SAN. A principal beside it is a DNS SAN that looks like
-        // a SPIFFE ID.
-        (San::One(""), Some(caller)) => Err(conflict("the header's `URI`", "", &caller)),
-        (San::One(""), None) => Ok(None),
-        (San::Absent, caller) => Ok(caller),
-        (San::One(text), caller) => agree(caller, Proof::ForwardedClientCert, text).map(Some),
-    }
-}
-
-fn spiffe_id(proof: Proof, text: &str) -> Result<SpiffeId, Denial> {
-    let reason = match proof {
-        Proof::Principal => Reason::CallerPrincipalInvalid,
-        Proof::ForwardedClientCert => Reason::CallerXfccUri,
-        Proof::PeerCertificate | Proof::VerifiedCertificate | Proof::JwtSvid | Proof::WorkloadProof => {
-            Reason::CallerCertificateProfile
-        }
-    };
-    SpiffeId::parse(text).map_err(|error| Denial::new(reason, format!("`{}` {error}", excerpt(text))))
-}
-
-fn conflict(source: &str, text: &str, caller: &Caller) -> Denial {
-    let (found, known) = (excerpt(text), excerpt(caller.spiffe_id.as_str()));
-    let detail = format!("{source} names `{found}`, {} names `{known}`", caller.proof.name());
-    Denial::new(Reason::CallerConflict, detail)
-}
-
-/// As much of a hostile text as belongs in a log.
-fn excerpt(text: &str) -> String {
-    /// Enough to recognise a name by; a SPIFFE ID may have 2048 bytes.
-    const MAX_CHARS: usize = 64;
-    text.escape_debug().take(MAX_CHARS).collect()
+        Denial::new(reason, format!("no bundle of `{}` is {state}", excerpt(id.trust_domain())))
+    })
 }

@@ -4,11 +4,15 @@
 //! [`crate::identity`]'s for workloads. Nothing here is believed because it can be read.
 
 mod algorithm;
+pub mod claims;
 mod error;
 pub mod json;
 mod jwk;
 mod jwks;
 mod jws;
+
+#[cfg(test)]
+pub(crate) mod fixtures;
 
 pub use algorithm::Algorithm;
 pub use algorithm::UnknownAlgorithm;
@@ -25,6 +29,16 @@ pub use jws::Header;
 pub use jws::MAX_TOKEN_BYTES;
 pub use jws::canonical_type;
 pub use jws::check_size;
+
+use aws_lc_rs::digest::SHA256;
+use aws_lc_rs::digest::digest;
+
+/// SHA-256 of a token as it was sent: by which it is remembered, and by which other tokens name it.
+pub fn sha256(token: &[u8]) -> [u8; 32] {
+    let mut sum = [0; 32];
+    sum.copy_from_slice(digest(&SHA256, token).as_ref());
+    sum
+}
 
 /// As much of a hostile text as a log may show.
 pub fn shown(text: &str) -> String {

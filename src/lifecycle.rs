@@ -27,6 +27,8 @@ struct State {
     revision: u64,
     reload_failed: Option<ReloadFailure>,
     stale_keys: BTreeSet<String>,
+    trust_missing: BTreeSet<String>,
+    trust_troubles: Vec<String>,
 }
 
 /// The last reload, where it failed.
@@ -51,6 +53,8 @@ pub struct Report {
     pub reload_failed: Option<ReloadFailure>,
     /// Issuers whose keys could not be refreshed and are missing or too old: their tokens are denied with 503.
     pub keys_unavailable: Vec<String>,
+    /// What is wrong with the own certificate, the Workload API or a trust domain's bundle. What is held stays in use.
+    pub trust_troubles: Vec<String>,
 }
 
 impl Readiness {
@@ -67,6 +71,14 @@ impl Readiness {
         let mut state = self.lock();
         state.keys_missing = waited_for;
         state.stale_keys = unavailable;
+        state.settle();
+    }
+
+    /// What of own identity and trust readiness waits for, and what is wrong with it.
+    pub fn trust(&self, waited_for: BTreeSet<String>, troubles: Vec<String>) {
+        let mut state = self.lock();
+        state.trust_missing = waited_for;
+        state.trust_troubles = troubles;
         state.settle();
     }
 
@@ -102,6 +114,7 @@ impl Readiness {
                 missing.push("policy".to_owned());
             }
             missing.extend(state.keys_missing.iter().map(|issuer| format!("keys of {issuer}")));
+            missing.extend(state.trust_missing.iter().cloned());
         }
         Report {
             ready: state.was_ready && !state.draining,
@@ -109,6 +122,7 @@ impl Readiness {
             revision: state.revision,
             reload_failed: state.reload_failed.clone(),
             keys_unavailable: state.stale_keys.iter().cloned().collect(),
+            trust_troubles: state.trust_troubles.clone(),
         }
     }
 
@@ -119,7 +133,7 @@ impl Readiness {
 
 impl State {
     fn settle(&mut self) {
-        self.was_ready |= self.policy_loaded && self.keys_missing.is_empty();
+        self.was_ready |= self.policy_loaded && self.keys_missing.is_empty() && self.trust_missing.is_empty();
     }
 }
 
@@ -132,10 +146,13 @@ mod tests {
         let readiness = Readiness::default();
         let issuer = BTreeSet::from(["https://idp.example".to_owned()]);
         readiness.keys(issuer.clone(), issuer.clone());
-        assert_eq!(readiness.report().missing, ["policy", "keys of https://idp.example"]);
+        readiness.trust(BTreeSet::from(["own certificate".to_owned()]), Vec::new());
+        assert_eq!(readiness.report().missing, ["policy", "keys of https://idp.example", "own certificate"]);
         readiness.in_force(1);
         assert!(!readiness.is_ready());
         readiness.keys(BTreeSet::new(), BTreeSet::new());
+        assert!(!readiness.is_ready());
+        readiness.trust(BTreeSet::new(), vec!["the Workload API is away".to_owned()]);
         assert!(readiness.is_ready());
         readiness.keys(issuer.clone(), issuer);
         assert!(readiness.is_ready(), "trouble later is a denial, not an outage");

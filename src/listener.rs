@@ -4,9 +4,13 @@
 //! them on one thread; a round-robin never does.
 
 mod connection;
+mod tls;
 
+pub use connection::Ended;
 pub use connection::Limits;
+pub use connection::Terms;
 pub use connection::serve_connection;
+pub use tls::handshake;
 
 use std::fmt;
 use std::io;
@@ -33,7 +37,7 @@ use crate::spiffe_id::Peers;
 pub struct Config {
     /// Addresses of the `ext_authz` service.
     pub checks: Vec<Address>,
-    /// Mutual TLS on every address of `checks`; `None`: plaintext.
+    /// Mutual TLS on every TCP address of `checks`; `None`: plaintext. A Unix socket is guarded by its file's permissions.
     pub tls: Option<Tls>,
     /// Whether gRPC reflection is served.
     pub reflection: bool,

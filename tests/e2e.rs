@@ -26,4 +26,5 @@ mod e2e {
     mod shutdown;
     mod tokens;
     mod wire;
+    mod workloads;
 }

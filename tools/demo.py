@@ -40,6 +40,12 @@ class Case:
     why: str  # two lines
     door: str = "mesh"  # the listener
     headers: dict = dataclasses.field(default_factory=dict)
+    domain: str = "demo.example"  # the agent's trust domain
+    unasked: str = "the proxy refused the certificate"  # why there is no decision, where no reason is expected
+
+    @property
+    def caller(self):
+        return f"spiffe://{self.domain}/ns/agents/sa/{self.agent}"
 
     @property
     def whom(self):
@@ -119,18 +125,18 @@ CASES = [
 ]
 
 
-def main():
+def main(demonstration, cases):
     sys.stdout.reconfigure(line_buffering=True)  # in order with the logs on standard error
     # A terminated demo cleans up like one that ends: the signal becomes an exception.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     programs = Programs.build()
     with contextlib.ExitStack() as stack:
-        demo = Demo(stack, programs)
+        demo = demonstration(stack, programs)
         built = time.monotonic()
         try:
             demo.start()
-            failures = demo.run(CASES)
+            failures = demo.run(cases)
         except Exception as error:  # noqa: BLE001 - whatever it is, the logs say more
             demo.print_logs()
             print(f"\nThe demo failed: {error}", file=sys.stderr)
@@ -174,20 +180,28 @@ class Demo:
         self.decisions_read = 0
 
     def start(self):
+        self.start_peers()
+        self.start_countersign(DEMO / "countersign.yaml")
+        self.start_envoy(DEMO / "envoy.yaml")
+
+    def start_peers(self):
         peers = self.programs.dev_peers
         subprocess.run([peers, "certs", "."], cwd=self.dir, check=True)
         issuer = self.spawn("issuer", [peers, "issuer", "--dir", "."])
         upstream = self.spawn("upstream", [peers, "upstream", "--listen", "unix:upstream.sock"])
         self.issuer_url = wait_for("the issuer", issuer, lambda: json.loads(issuer.first_line())["url"])
         wait_for("the upstream", upstream, (self.dir / "upstream.sock").exists)
+        self.environment = {"DEMO_DIR": str(self.dir), "DEMO_ISSUER": self.issuer_url}
 
-        environment = {"DEMO_DIR": str(self.dir), "DEMO_ISSUER": self.issuer_url}
-        serve = [self.programs.countersign, "serve", "-c", str(DEMO / "countersign.yaml")]
-        self.countersign = self.spawn("countersign", serve, environment)
-        wait_for("Countersign", self.countersign, lambda: get(self.probes_address(), "/readyz")[0] == 200)
+    def start_countersign(self, config):
+        serve = [self.programs.countersign, "serve", "-c", str(config)]
+        self.countersign = self.spawn("countersign", serve, self.environment)
+        wait_for("Countersign", self.countersign, lambda: get(self.addresses()["probes"], "/readyz")[0] == 200)
 
-        command = [self.programs.envoy, "-c", str(DEMO / "envoy.yaml"), "--admin-address-path", "envoy.admin"]
+    def start_envoy(self, config):
+        command = [self.programs.envoy, "-c", str(config), "--admin-address-path", "envoy.admin"]
         command += ["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
+        command += ["--service-node", "demo", "--service-cluster", "demo"]
         envoy = self.spawn("envoy", command)
         self.ports = wait_for("Envoy", envoy, self.envoy_ports)
 
@@ -197,9 +211,9 @@ class Demo:
         self.stack.callback(child.stop)
         return child
 
-    def probes_address(self):
-        listening = [line for line in self.countersign.log() if line.get("message") == "listening"]
-        return listening[0]["probes"]
+    def addresses(self):
+        """Where Countersign listens, as its log says."""
+        return [line for line in self.countersign.log() if line.get("message") == "listening"][0]
 
     def envoy_ports(self):
         """Listener's name → port, once Envoy is live."""
@@ -216,7 +230,7 @@ class Demo:
         failures = 0
         for number, case in enumerate(cases, 1):
             status, body = self.send(case)
-            reason, detail = self.next_decision() if status else (None, "none: the proxy refused the certificate")
+            reason, detail = self.next_decision() if case.reason else (None, f"none: {case.unasked}")
             said = ": ".join(filter(None, [reason, detail]))
             print(row.format(number, case.request, case.whom, status or "no TLS", said))
             for line in case.why.splitlines():
@@ -233,10 +247,7 @@ class Demo:
 
     def send(self, case):
         """Status and body of the answer; no status where there was no TLS connection."""
-        context = ssl.create_default_context(cafile=self.dir / "mesh-ca.pem")
-        context.load_cert_chain(self.dir / f"{case.agent}.pem", self.dir / f"{case.agent}.key")
-        connection = http.client.HTTPSConnection("127.0.0.1", self.ports[case.door], context=context, timeout=10)
-        headers = dict(case.headers)
+        connection, headers = self.connection(case), dict(case.headers)
         if case.token is not None:
             headers["authorization"] = f"Bearer {self.token(case.token)}"
         method, path = case.request.split()
@@ -247,6 +258,12 @@ class Demo:
             except (ssl.SSLError, ConnectionResetError):
                 return None, b""
             return response.status, response.read()
+
+    def connection(self, case):
+        """A connection to the case's door that is not yet made, with the agent's certificate."""
+        context = ssl.create_default_context(cafile=self.dir / "mesh-ca.pem")
+        context.load_cert_chain(self.dir / f"{case.agent}.pem", self.dir / f"{case.agent}.key")
+        return http.client.HTTPSConnection("127.0.0.1", self.ports[case.door], context=context, timeout=10)
 
     def token(self, arguments):
         command = [self.programs.dev_peers, "token", "--dir", ".", "--issuer", self.issuer_url, *arguments]
@@ -315,7 +332,7 @@ def show_upstream(request, case):
     headers = [(name, value) for name, value in request["headers"] if name.startswith(names)]
     for name, value in sorted(headers):
         print(f"        {name}: {value}")
-    wanted = {"x-countersign-caller": agent_id(case.agent), "x-countersign-user": case.whom.split()[-1]}
+    wanted = {"x-countersign-caller": case.caller, "x-countersign-user": case.whom.split()[-1]}
     problems = [f"the upstream should see `{name}: {value}`" for name, value in wanted.items()
                 if [seen for key, seen in headers if key == name] != [value]]
     if any(name == "authorization" for name, _ in headers):
@@ -352,6 +369,6 @@ def get(address, path):
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(Demo, CASES))
     except KeyboardInterrupt:
         sys.exit(130)

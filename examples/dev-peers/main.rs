@@ -5,6 +5,7 @@
 //! Servers print one line of JSON once they listen, and end on SIGTERM, SIGINT, or when their standard input closes,
 //! so that they never outlive what started them.
 
+mod domains;
 mod peers;
 
 use std::io;
@@ -26,6 +27,8 @@ use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::sync::oneshot;
 
+use crate::domains::Domains;
+use crate::domains::Workloads;
 use crate::peers::certs;
 use crate::peers::issuer::Issuer;
 use crate::peers::token::SigningKey;
@@ -67,6 +70,14 @@ enum Command {
         #[command(flatten)]
         request: TokenRequest,
     },
+    /// Run SPIRE for two federated trust domains; `SPIRE_SERVER` and `SPIRE_AGENT` name its programs.
+    Spire {
+        /// An empty folder with a short path: sockets stand in it.
+        #[arg(long)]
+        dir: PathBuf,
+        #[command(flatten)]
+        workloads: Workloads,
+    },
     /// Serve a service that answers with the request as it arrived.
     Upstream {
         /// Address, or `unix:PATH`; port 0 takes a free one.
@@ -87,6 +98,11 @@ async fn main() -> Result<()> {
         Command::Token { dir, issuer, request } => {
             let token = request.mint(&issuer, &SigningKey::read(&dir)?)?;
             writeln!(io::stdout(), "{token}").context("cannot print the token")
+        }
+        Command::Spire { dir, workloads } => {
+            let domains = Domains::start(&std::path::absolute(dir)?, &workloads).await?;
+            announce(&json!({"peer": "spire", "workload_apis": domains.workload_apis()}))?;
+            until_told_to_end().await
         }
         Command::Upstream { listen } => {
             start_upstream(&listen).await?;

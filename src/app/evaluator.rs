@@ -9,7 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::App;
-use super::Loaded;
+use super::loading::Loaded;
 use crate::authorizer::Authorizer;
 use crate::authorizer::Revision;
 use crate::clock::UnixTime;
@@ -27,8 +27,10 @@ use crate::facts::Facts;
 use crate::policy::Bundle;
 use crate::problem::Problem;
 use crate::telemetry::Stopwatch;
+use crate::token;
 use crate::token::KeySets;
-use crate::token::refresh::load_once;
+use crate::trust;
+use crate::trust::Bundles;
 
 /// A loaded configuration, ready to decide.
 #[derive(Debug)]
@@ -51,30 +53,31 @@ pub struct Shown {
 const NO_LATER_KEYS: Option<Reason> = Some(Reason::TokenKeyUnknown);
 
 impl Evaluator {
-    /// Fetches every issuer's keys once. An issuer that cannot be reached is a warning: its tokens are denied, as the
-    /// server denies them.
+    /// Fetches every issuer's keys and every trust domain's bundle once. One that cannot be reached is a warning: its tokens
+    /// or callers are denied, as the server denies them.
     ///
     /// # Errors
     /// A policy that cannot be built.
     pub fn new(app: App) -> Result<Self, Vec<Problem>> {
         let Loaded { settings, bundle, mut warnings } = app.loaded;
         let rules = Arc::new(settings.rules());
-        let loading = load_once(Arc::clone(&rules.token), UnixTime::now());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let (keys, problems) = match runtime {
-            Ok(runtime) => runtime.block_on(loading),
-            Err(error) => return Err(vec![Problem::error("", format!("no runtime: {error}"))]),
-        };
+        let runtime = runtime.map_err(|error| vec![Problem::error("", format!("no runtime: {error}"))])?;
+        let (keys, mut problems) =
+            runtime.block_on(token::refresh::load_once(Arc::clone(&rules.token), UnixTime::now()));
+        let (material, more) = runtime.block_on(trust::refresh::load_once(&settings.spiffe));
+        problems.extend(more);
         warnings.extend(
             problems.into_iter().map(|problem| Problem { severity: crate::problem::Severity::Warning, ..problem }),
         );
-        Self::with_keys(&settings, &bundle, keys, warnings)
+        Self::with_keys(&settings, &bundle, keys, material.bundles, warnings)
     }
 
     fn with_keys(
         settings: &Settings,
         bundle: &Bundle,
         keys: KeySets,
+        trust: Arc<Bundles>,
         warnings: Vec<Problem>,
     ) -> Result<Self, Vec<Problem>> {
         let instance = bundle.instance()?;
@@ -83,7 +86,7 @@ impl Evaluator {
             policy: bundle.revision().into(),
             rules: Arc::new(settings.rules()),
             keys: Arc::new(keys),
-            trust: Arc::default(),
+            trust,
         };
         let authorizer = Authorizer::new(Arc::new(revision), instance);
         Ok(Self { authorizer, options: settings.answer_options(), warnings })

@@ -11,12 +11,14 @@ use serde_json::Value as Json;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::task::spawn_blocking;
 use tokio::time::interval;
 
 use super::Environment;
-use super::Loaded;
+use super::loading::Loaded;
+use super::refreshing;
+use super::refreshing::Publication;
+use super::refreshing::Refreshing;
 use crate::authorizer::Revision;
 use crate::authorizer::Rules;
 use crate::clock::UnixTime;
@@ -34,11 +36,12 @@ use crate::token;
 use crate::token::KeySets;
 use crate::token::KeySource;
 use crate::token::refresh::RefreshHandle;
-use crate::token::refresh::keep_fresh;
 use crate::token::refresh::load_keys;
-
-/// Key sets on their way here: each refresher waits until its own is in force, so the queue stays short.
-const PUBLICATIONS: usize = 16;
+use crate::trust::Bundles;
+use crate::trust::Material;
+use crate::trust::refresh::StatusHandle;
+use crate::trust::report::Report;
+use crate::trust::tls::InForce;
 
 /// How often it is looked whether keys have become too old.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -52,6 +55,10 @@ pub(super) struct Ports {
     pub(super) metrics: Arc<Metrics>,
     /// What `/config` shows.
     pub(super) shown: Arc<ArcSwap<Json>>,
+    /// What connections are made by.
+    pub(super) material: InForce,
+    /// What `/identity` shows.
+    pub(super) shown_identity: Arc<ArcSwap<Json>>,
     /// What `grpc.health.v1` says.
     pub(super) health: Health,
     /// The files of the last load, as it found them.
@@ -66,39 +73,9 @@ pub(super) struct Publisher {
     policy: Arc<str>,
     rules: Arc<Rules>,
     keys: Arc<KeySets>,
-    refreshing: Refreshing,
-}
-
-/// The refreshing of one configuration's issuers; dropped, it ends.
-struct Refreshing {
-    handle: RefreshHandle,
-    publications: mpsc::Receiver<Publication>,
-    _task: JoinSet<()>,
-}
-
-/// New keys, and who waits for them to be in force.
-struct Publication {
-    keys: Arc<KeySets>,
-    in_force: oneshot::Sender<()>,
-}
-
-impl Refreshing {
-    fn start(keys: Arc<KeySets>, metrics: &Arc<Metrics>) -> Self {
-        let (sender, publications) = mpsc::channel(PUBLICATIONS);
-        let (handle, work) = keep_fresh(keys, metrics, move |keys| {
-            let sender = sender.clone();
-            async move {
-                let (in_force, published) = oneshot::channel();
-                if sender.send(Publication { keys, in_force }).await.is_ok() {
-                    // Given up where another configuration took over meanwhile.
-                    let _superseded = published.await;
-                }
-            }
-        });
-        let mut task = JoinSet::new();
-        task.spawn(work);
-        Self { handle, publications, _task: task }
-    }
+    material: Material,
+    issuers: Refreshing<RefreshHandle, Arc<KeySets>>,
+    trust: Refreshing<StatusHandle, Material>,
 }
 
 impl Publisher {
@@ -108,9 +85,11 @@ impl Publisher {
         let (bundle, instances) = build(bundle, ports.workers.len()).await?;
         let rules = Arc::new(settings.rules());
         let keys = Arc::new(KeySets::empty(Arc::clone(&rules.token)));
-        let refreshing = Refreshing::start(Arc::clone(&keys), &ports.metrics);
-        let policy = bundle.revision().into();
-        let mut publisher = Self { ports, number: 0, settings: Arc::new(settings), policy, rules, keys, refreshing };
+        let material = Material { svid: None, bundles: Arc::new(Bundles::empty(&settings.spiffe)) };
+        let issuers = refreshing::issuers(Arc::clone(&keys), &ports.metrics);
+        let trust = refreshing::trust(&settings.spiffe, material.clone(), &ports.metrics);
+        let (settings, policy) = (Arc::new(settings), bundle.revision().into());
+        let mut publisher = Self { ports, number: 0, settings, policy, rules, keys, material, issuers, trust };
         publisher.put_policy_in_force(instances).await;
         Ok(publisher)
     }
@@ -125,13 +104,14 @@ impl Publisher {
                     Some(trigger) => self.reload(trigger).await,
                     None => return,
                 },
-                Some(publication) = self.refreshing.publications.recv() => self.publish_keys(publication).await,
+                Some(publication) = self.issuers.publications.recv() => self.publish_keys(publication).await,
+                Some(publication) = self.trust.publications.recv() => self.publish_material(publication).await,
             }
         }
     }
 
-    async fn publish_keys(&mut self, publication: Publication) {
-        let Publication { keys, in_force } = publication;
+    async fn publish_keys(&mut self, publication: Publication<Arc<KeySets>>) {
+        let Publication { what: keys, in_force } = publication;
         let changed = keys.epoch() != self.keys.epoch();
         self.keys = keys;
         self.hand_over(self.ports.workers.iter().map(|_worker| None).collect()).await;
@@ -139,6 +119,20 @@ impl Publisher {
         if changed {
             tracing::info!(revision = self.number, epoch = self.keys.epoch(), "keys are in force");
         }
+    }
+
+    /// Connections are made by it at once, and checks by the next revision.
+    async fn publish_material(&mut self, publication: Publication<Material>) {
+        let Publication { what: material, in_force } = publication;
+        let same_bundles = Arc::ptr_eq(&material.bundles, &self.material.bundles);
+        self.material = material;
+        self.ports.material.store(Arc::new(self.material.clone()));
+        if same_bundles {
+            self.report(UnixTime::now()).await;
+        } else {
+            self.hand_over(self.ports.workers.iter().map(|_worker| None).collect()).await;
+        }
+        let _nobody_waits = in_force.send(());
     }
 
     /// Loads everything anew. Whatever is wrong with it, what is in force stays in force.
@@ -172,12 +166,18 @@ impl Publisher {
         keep_what_is_set_up(&mut settings, &self.settings);
         let rules = Arc::new(settings.rules());
         let keys = keys_for(&rules.token, &self.keys).await;
+        if settings.spiffe != self.settings.spiffe {
+            let material = self.material.carried_over(&settings.spiffe, &self.settings.spiffe);
+            self.trust = refreshing::trust(&settings.spiffe, material.clone(), &self.ports.metrics);
+            self.ports.material.store(Arc::new(material.clone()));
+            self.material = material;
+        }
         self.settings = Arc::new(settings);
         self.policy = bundle.revision().into();
         self.rules = rules;
         if keys.epoch() != self.keys.epoch() {
             self.keys = keys;
-            self.refreshing = Refreshing::start(Arc::clone(&self.keys), &self.ports.metrics);
+            self.issuers = refreshing::issuers(Arc::clone(&self.keys), &self.ports.metrics);
         }
         self.put_policy_in_force(instances).await;
         Ok(())
@@ -207,14 +207,14 @@ impl Publisher {
             policy: Arc::clone(&self.policy),
             rules: Arc::clone(&self.rules),
             keys: Arc::clone(&self.keys),
-            trust: Arc::default(),
+            trust: Arc::clone(&self.material.bundles),
         });
         let switching = self.ports.workers.iter().zip(instances).map(|(worker, policy)| {
             let (switched, has_switched) = oneshot::channel();
             let handover = Handover {
                 revision: Arc::clone(&revision),
                 policy,
-                refresh: self.refreshing.handle.clone(),
+                refresh: self.issuers.handle.clone(),
                 options: self.settings.answer_options(),
                 switched,
             };
@@ -236,6 +236,9 @@ impl Publisher {
         let waited_for = names(|issuer| !issuer.serve() && !issuer.optional);
         let unavailable = names(|issuer| !issuer.serve());
         self.ports.readiness.keys(waited_for, unavailable);
+        let identity = Report::new(&self.settings.spiffe, &self.material, &self.trust.handle.status(), now);
+        self.ports.readiness.trust(self.material.waited_for(&self.settings.spiffe), identity.troubles());
+        self.ports.shown_identity.store(Arc::new(identity.to_json()));
         self.ports.readiness.in_force(self.number);
         let ready = self.ports.readiness.is_ready();
         self.ports.metrics.set_ready(ready);

@@ -1,4 +1,5 @@
-//! Owned headers: what an upstream may believe, because on every allow they are set here or taken away.
+//! Owned headers: what an upstream may believe, because on every allow they are set here or taken away. And the one
+//! credential that ends here.
 
 use std::borrow::Cow;
 
@@ -9,32 +10,31 @@ use uuid::Uuid;
 
 use crate::decision::Decision;
 use crate::decision::Denial;
+use crate::decision::Effects;
 use crate::decision::Grant;
 use crate::decision::HeaderField;
 use crate::decision::Reason;
 use crate::decision::header::begins_folded;
 use crate::facts::Facts;
+use crate::identity;
 use crate::policy::Compatibility;
-use crate::policy::OutputRules;
+
+use super::Rules;
 
 /// What is encoded in a value: a subject is any text, a header is visible ASCII. `%` too, so that decoding is exact.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'"').add(b',').add(b';');
 
 /// Sets the owned headers that have a value and removes the rest, together with everything of the owned prefix that
-/// the client sent (in either spelling: servers of the CGI family read `_` as `-`).
+/// the client sent (in either spelling: servers of the CGI family read `_` as `-`), and with a JWT-SVID.
 ///
 /// # Errors
 /// A value too long for a header: refused rather than cut, since a cut subject is another subject.
-pub(super) fn stamp(
-    mut grant: Grant,
-    facts: &Facts<'_>,
-    decision_id: Uuid,
-    rules: &OutputRules,
-) -> Result<Decision, Denial> {
-    if rules.compatibility == Compatibility::OpaEnvoy {
+pub(super) fn stamp(mut grant: Grant, facts: &Facts<'_>, decision_id: Uuid, rules: &Rules) -> Result<Decision, Denial> {
+    if rules.output.compatibility == Compatibility::OpaEnvoy {
         return Ok(Decision::Allow(grant));
     }
-    let prefix = rules.owned_prefix.as_str();
+    remove_spent(&mut grant.effects, &rules.identity);
+    let prefix = rules.output.owned_prefix.as_str();
     let owned = [
         ("caller", facts.caller.map(|caller| Cow::Borrowed(caller.spiffe_id.as_str()))),
         ("user", facts.user.map(|user| encoded(&user.subject))),
@@ -61,6 +61,17 @@ pub(super) fn stamp(
     grant.effects.headers.append(&mut set);
     grant.effects.explicit = true;
     Ok(Decision::Allow(grant))
+}
+
+/// Takes away the header of a JWT-SVID: it was for this place, and what is used up here goes no further, or whoever gets
+/// it could be the workload. A value that the policy sets there is for the upstream, and stays.
+fn remove_spent(effects: &mut Effects, config: &identity::Config) {
+    let Some(config) = &config.jwt_svid else { return };
+    let is_header = |name: &str| name.eq_ignore_ascii_case(&config.header);
+    let is_set = effects.headers.iter().any(|field| is_header(field.name()));
+    if !is_set && !effects.headers_to_remove.iter().any(|name| is_header(name)) {
+        effects.headers_to_remove.push(config.header.clone());
+    }
 }
 
 fn encoded(text: &str) -> Cow<'_, str> {

@@ -10,7 +10,16 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ("listeners.checks", "Addresses of the ext_authz service."),
     (
         "listeners.insecure_plaintext_beyond_loopback",
-        "Must be `true` where an address of `checks` can be reached from other machines: checks are not encrypted, and who can reach the service can ask it.",
+        "Must be `true` where an address of `checks` can be reached from other machines without `tls`: checks are not encrypted, and who can reach the service can ask it.",
+    ),
+    (
+        "listeners.tls",
+        "Checks over mutual TLS, with the own certificate (`spiffe`), on every address of `checks` but Unix sockets.",
+    ),
+    ("listeners.tls.enabled", "Ask every client for its X509-SVID, and take checks from no other."),
+    (
+        "listeners.tls.allowed_proxies",
+        "Who may ask: workloads by their SPIFFE ID, or all of a trust domain. Needed with `enabled`; taken up at the next start.",
     ),
     ("listeners.reflection", "Serve gRPC reflection, as load generators need it."),
     ("listeners.workers", "Threads that answer checks. Each has its own copy of the policy and its data."),
@@ -27,7 +36,53 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     ("admin", "Where the administration side listens."),
     ("admin.probes", "`/livez`, `/readyz` and `/metrics`; fit to be reached from other machines."),
-    ("admin.private", "`/config` and everything else; not authenticated, so keep it on loopback."),
+    ("admin.private", "`/config`, `/identity` and everything else: on loopback, or with `tls` and `allowed_clients`."),
+    ("admin.tls", "Both ports over TLS, with the own certificate (`spiffe`)."),
+    ("admin.tls.enabled", "Serve TLS. Clients of `probes` are not asked who they are, those of `private` are."),
+    (
+        "admin.tls.allowed_clients",
+        "Who may use `private` over TLS: workloads by their SPIFFE ID, or all of a trust domain. Where it is empty, nobody; so it is needed where other machines can reach it.",
+    ),
+    (
+        "admin.insecure_plaintext_beyond_loopback",
+        "Must be `true` where `private` can be reached from other machines without `tls`: who can reach it reads the configuration. `probes` may always be reached.",
+    ),
+    (
+        "spiffe",
+        "Own identity, and whom to believe about workloads. Without it no certificate chain, JWT-SVID or workload token is proven here. [spiffe.md](spiffe.md) says how it is used.",
+    ),
+    (
+        "spiffe.workload_api",
+        "The socket of SPIRE's agent, or of another Workload API: it gives the own certificate, and the bundles of the own and the federated trust domains. Never taken from `SPIFFE_ENDPOINT_SOCKET` by itself: write `${SPIFFE_ENDPOINT_SOCKET}`.",
+    ),
+    ("spiffe.svid_id", "Which SVID is the own certificate, where the Workload API gives several."),
+    ("spiffe.svid", "The own certificate from files, read again when they change. It goes before the Workload API's."),
+    ("spiffe.svid.certificate", "The certificate, and behind it its intermediates, in PEM."),
+    ("spiffe.svid.key", "Its key, in PEM: PKCS#8, PKCS#1 or SEC1."),
+    (
+        "spiffe.bundles",
+        "Trust domains whose bundle comes from files or an endpoint; each once. They go before the Workload API's.",
+    ),
+    ("spiffe.bundles[].trust_domain", "The trust domain's name."),
+    (
+        "spiffe.bundles[].files",
+        "Its bundle, or parts that make it up: X.509 authorities in PEM, SPIFFE bundles in JSON, or the map of JWT bundles that spiffe-helper writes. Read again when they change; with `endpoint`, what to begin with.",
+    ),
+    ("spiffe.bundles[].endpoint", "The address of its SPIFFE bundle endpoint, where newer bundles are fetched."),
+    (
+        "spiffe.bundles[].profile",
+        "How the endpoint's server is believed: `https_web` by a certificate of the web, `https_spiffe` by its X509-SVID.",
+    ),
+    ("spiffe.bundles[].endpoint_id", "With `https_spiffe`: the SPIFFE ID that the server must have."),
+    (
+        "spiffe.bundles[].ca_file",
+        "With `https_web`: authorities, in PEM, that the server must be certified by, and no others.",
+    ),
+    (
+        "spiffe.bundles[].refuse_rollback",
+        "What becomes of a bundle whose `spiffe_sequence` is lower than that of the one held: `true` refuses it; `false` takes it, with a warning and a count.",
+    ),
+    ("spiffe.bundles[].optional", "Become ready without this bundle."),
     (
         "caller",
         "Which evidence of the calling workload is looked at. Evidence that is there must agree; evidence that is off is ignored.",
@@ -42,6 +97,24 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
         "How the proxy treats `x-forwarded-client-cert`: `off` ignores the header, `sanitize_set` takes its one element, `append_forward` takes its last element if principal or certificate agree with it. Name the proxy's own mode here: with another, clients can forge the header.",
     ),
     ("caller.xfcc_by", "With `append_forward`: the SPIFFE ID that the last element's `By` must have."),
+    (
+        "caller.verify_peer_certificate",
+        "Prove here that the certificate that the proxy forwards, with the chain in `x-forwarded-client-cert`, comes from an authority of its own trust domain. Who calls by mutual TLS then needs a certificate. Needs `certificate`.",
+    ),
+    ("caller.jwt_svid", "JWT-SVIDs as evidence, for callers that have no mutual TLS with the proxy."),
+    ("caller.jwt_svid.header", "The header with the JWT-SVID, and nothing before it."),
+    (
+        "caller.jwt_svid.audiences",
+        "A JWT-SVID must name at least one of these in `aud`. Without any, the header is not looked at.",
+    ),
+    (
+        "caller.wimse",
+        "`Workload-Identity-Token` with `Workload-Proof-Token` as evidence, as the WIMSE drafts have them.",
+    ),
+    (
+        "caller.wimse.audiences",
+        "Where the services behind the proxy are: scheme, host, port and, where they share one, the beginning of the path. `aud` of a proof must be one of these with the request's path. Without any, the headers are not looked at.",
+    ),
     ("issuers", "Whose tokens are believed. A list; each issuer once."),
     ("issuers[].issuer", "What `iss` must be, byte for byte."),
     ("issuers[].keys", "Where the issuer's keys are: exactly one of `file`, `url` and `discovery`."),
@@ -64,6 +137,10 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
         "How long keys serve while they cannot be fetched again; after that, tokens are denied with 503.",
     ),
     ("issuers[].optional", "Become ready without this issuer's keys."),
+    (
+        "issuers[].workload_subjects",
+        "Whether `sub` may be a SPIFFE ID: a workload in the user's place. `false` denies such tokens, JWT-SVIDs among them.",
+    ),
     ("policy", "Where the policy is and how it runs."),
     ("policy.paths", "Files and folders of `.rego`, `.json`, `.yaml` and `.yml`."),
     ("policy.path", "The rule that decides; a route names another with `countersign.path`."),

@@ -1,5 +1,9 @@
 //! What must hold between keys, and the grammar of single values that the vocabulary defines.
 
+pub(crate) mod workloads;
+
+use std::iter;
+
 use crate::admin;
 use crate::config::Settings;
 use crate::config::format::Fault;
@@ -51,16 +55,28 @@ pub(crate) fn json_pointer(text: &str) -> Result<(), Fault> {
     decision_log::Mask::check(text).map_err(|fault| Fault::new(fault.message, fault.hint))
 }
 
-/// Checks answer in plaintext, so beyond loopback only where that is said aloud.
-pub(crate) fn plaintext(section: &mut Section<'_>, checks: &[Address], accepted: bool) {
+/// Without TLS checks are answered beyond loopback only where that is said aloud.
+pub(crate) fn plaintext(section: &mut Section<'_>, checks: &[Address], tls: bool, accepted: bool) {
+    let key = "insecure_plaintext_beyond_loopback";
+    if tls {
+        if accepted {
+            section.warn(
+                key,
+                "is of no use: with `tls.enabled` no other machine is answered in plaintext",
+                "remove it",
+            );
+        }
+        return;
+    }
     let open: Vec<_> = checks.iter().filter(|address| is_beyond_loopback(address)).map(network::print).collect();
     let Some(first) = open.first() else { return };
     let message = format!("`{first}` can be reached from other machines, in plaintext");
     if accepted {
-        section.warn("insecure_plaintext_beyond_loopback", message, "see that nothing but the proxy reaches it");
+        section.warn(key, message, "see that nothing but the proxy reaches it");
     } else {
-        let hint = "listen on loopback or on a Unix socket, or set insecure_plaintext_beyond_loopback: true";
-        section.refuse(&["checks", "insecure_plaintext_beyond_loopback"], message, hint);
+        let hint = "listen on loopback or on a Unix socket, or turn `tls` on, or set \
+                    insecure_plaintext_beyond_loopback: true";
+        section.refuse(&["checks", "tls.enabled", key], message, hint);
     }
 }
 
@@ -108,10 +124,10 @@ pub(crate) fn issuer_times(section: &mut Section<'_>, issuer: &IssuerConfig) {
 pub(crate) fn across_sections(root: &mut Section<'_>, settings: &Settings) {
     let Settings { listeners, admin, caller, token, routes, .. } = settings;
     ports_differ(root, &listeners.checks, admin);
-    admin_is_private(root, admin);
     issuers_differ(root, &token.issuers);
     tokens_can_be_verified(root, routes.token, &token.issuers);
     callers_can_be_proven(root, routes.caller, caller);
+    workloads::across_sections(root, settings);
 }
 
 fn ports_differ(root: &mut Section<'_>, checks: &[Address], admin: &admin::Config) {
@@ -127,13 +143,6 @@ fn ports_differ(root: &mut Section<'_>, checks: &[Address], admin: &admin::Confi
             let message = format!("`{}` is also the address of {first}", network::print(address));
             root.refuse(&[path, first], message, "choose another port");
         }
-    }
-}
-
-fn admin_is_private(root: &mut Section<'_>, admin: &admin::Config) {
-    if !admin.private.ip().is_loopback() {
-        let message = format!("`{}` can be reached from other machines, without authentication", admin.private);
-        root.warn("admin.private", message, "listen on loopback; a port-forward reaches it there");
     }
 }
 
@@ -165,14 +174,17 @@ fn tokens_can_be_verified(root: &mut Section<'_>, token: TokenMode, issuers: &[I
 }
 
 fn callers_can_be_proven(root: &mut Section<'_>, required: Requirement, caller: &identity::Config) {
-    let identity::Config { principal, certificate, xfcc, .. } = caller;
-    let nothing = !principal && !certificate && *xfcc == XfccMode::Off;
-    if required == Requirement::Required && nothing {
+    if required == Requirement::Required && !looks_for_callers(caller) {
         let message = "is `required`, but no evidence of a caller is looked at";
-        root.refuse(
-            &["routes.caller", "caller.principal", "caller.certificate", "caller.xfcc"],
-            message,
-            "turn something on below `caller`, or set routes.caller: optional",
-        );
+        let keys = ["principal", "certificate", "xfcc", "jwt_svid.audiences", "wimse.audiences"];
+        let keys = keys.map(|key| format!("caller.{key}"));
+        let paths: Vec<&str> = iter::once("routes.caller").chain(keys.iter().map(String::as_str)).collect();
+        root.refuse(&paths, message, "turn something on below `caller`, or set routes.caller: optional");
     }
+}
+
+/// Whether any evidence of a caller is looked at.
+pub(crate) fn looks_for_callers(caller: &identity::Config) -> bool {
+    let identity::Config { principal, certificate, xfcc, verify_peer_certificate: _, jwt_svid, wimse } = caller;
+    *principal || *certificate || *xfcc != XfccMode::Off || jwt_svid.is_some() || wimse.is_some()
 }

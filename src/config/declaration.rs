@@ -1,5 +1,7 @@
 //! The format: every key, how it is read, and what it is by default. What each is for says [`crate::config::about`].
 
+pub(crate) mod workloads;
+
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
@@ -42,13 +44,13 @@ use crate::route::TokenMode;
 use crate::token;
 use crate::token::IssuerConfig;
 use crate::token::KeySource;
-use crate::trust;
 
 /// The whole document.
 pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
     let mode = root.get("compatibility", choice(words::COMPATIBILITY, Compatibility::Strict), "strict");
     let listeners = root.section("listeners", listeners);
     let admin = root.section("admin", admin);
+    let spiffe = root.section("spiffe", workloads::spiffe);
     let caller = root.section("caller", |section| caller(section, mode));
     let issuers = root.sections("issuers", one_issuer);
     let (policy, input) = root.section("policy", |section| (policy(section, mode), input(section, mode)));
@@ -61,7 +63,7 @@ pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
         listeners,
         admin,
         caller,
-        spiffe: trust::Config::default(),
+        spiffe,
         token,
         input,
         policy,
@@ -76,7 +78,7 @@ pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
 fn listeners(section: &mut Section<'_>) -> listener::Config {
     let config = listener::Config {
         checks: section.get("checks", some(address()), "['127.0.0.1:9191']"),
-        tls: None,
+        tls: section.section("tls", |section| workloads::tls(section, "allowed_proxies")),
         reflection: section.get("reflection", boolean(), "false"),
         workers: workers(section),
         max_message_bytes: section.get("max_message_bytes", integer(limits::MESSAGE_BYTES), "16777216"),
@@ -86,7 +88,8 @@ fn listeners(section: &mut Section<'_>) -> listener::Config {
         drain_delay: section.get("drain_delay", duration(limits::DRAIN_DELAY), "5s"),
     };
     let accepted = section.get("insecure_plaintext_beyond_loopback", boolean(), "false");
-    checks::plaintext(section, &config.checks, accepted);
+    checks::plaintext(section, &config.checks, config.tls.is_some(), accepted);
+    checks::workloads::listener_tls(section, &config.checks, config.tls.as_ref());
     config
 }
 
@@ -96,11 +99,14 @@ fn workers(section: &mut Section<'_>) -> NonZeroUsize {
 }
 
 fn admin(section: &mut Section<'_>) -> admin::Config {
-    admin::Config {
+    let config = admin::Config {
         probes: section.get("probes", socket(), "0.0.0.0:8282"),
         private: section.get("private", socket(), "127.0.0.1:8283"),
-        tls: None,
-    }
+        tls: section.section("tls", |section| workloads::tls(section, "allowed_clients")),
+    };
+    let accepted = section.get("insecure_plaintext_beyond_loopback", boolean(), "false");
+    checks::workloads::private_port(section, &config, accepted);
+    config
 }
 
 fn caller(section: &mut Section<'_>, mode: Compatibility) -> identity::Config {
@@ -114,7 +120,16 @@ fn caller(section: &mut Section<'_>, mode: Compatibility) -> identity::Config {
         Xfcc::SanitizeSet => XfccMode::SanitizeSet,
         Xfcc::AppendForward => XfccMode::AppendForward { by },
     };
-    identity::Config { principal, certificate, xfcc, ..identity::Config::default() }
+    let config = identity::Config {
+        principal,
+        certificate,
+        xfcc,
+        verify_peer_certificate: section.get("verify_peer_certificate", boolean(), "false"),
+        jwt_svid: section.section("jwt_svid", workloads::jwt_svid),
+        wimse: section.section("wimse", workloads::wimse),
+    };
+    checks::workloads::certificates_arrive(section, &config);
+    config
 }
 
 fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
@@ -130,7 +145,7 @@ fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
         refresh_cooldown: section.get("refresh_cooldown", duration(limits::REFRESH_COOLDOWN), "10s"),
         max_stale: section.get("max_stale", duration(limits::MAX_STALE), "24h"),
         optional: section.get("optional", boolean(), "false"),
-        workload_subjects: false,
+        workload_subjects: section.get("workload_subjects", boolean(), "false"),
     };
     checks::issuer_times(section, &config);
     config

@@ -185,27 +185,41 @@ fn or_variable(schema: &Json) -> Json {
 pub(crate) struct List<F> {
     item: F,
     may_be_empty: bool,
+    most: Option<usize>,
 }
 
 /// A list, perhaps empty.
 pub(crate) fn list<F: Format>(item: F) -> List<F> {
-    List { item, may_be_empty: true }
+    List { item, may_be_empty: true, most: None }
 }
 
 /// A list with at least one item.
 pub(crate) fn some<F: Format>(item: F) -> List<F> {
-    List { item, may_be_empty: false }
+    List { item, may_be_empty: false, most: None }
+}
+
+impl<F> List<F> {
+    /// The same with at most so many items.
+    pub(crate) fn at_most(self, most: usize) -> Self {
+        Self { most: Some(most), ..self }
+    }
 }
 
 impl<F: Format> Format for List<F> {
     type Value = Vec<F::Value>;
 
     fn name(&self) -> String {
-        format!("list: {}", self.item.name())
+        let most = self.most.map_or_else(String::new, |most| format!(" of at most {most}"));
+        format!("list{most}: {}", self.item.name())
     }
 
     fn schema(&self) -> Json {
-        json!({"type": "array", "items": self.item.schema(), "minItems": usize::from(!self.may_be_empty)})
+        let mut schema =
+            json!({"type": "array", "items": self.item.schema(), "minItems": usize::from(!self.may_be_empty)});
+        if let (Some(members), Some(most)) = (schema.as_object_mut(), self.most) {
+            members.insert("maxItems".to_owned(), most.into());
+        }
+        schema
     }
 
     fn placeholder(&self) -> Self::Value {
@@ -219,6 +233,9 @@ impl<F: Format> Format for List<F> {
         };
         if items.is_empty() && !self.may_be_empty {
             return Err(vec![place.error("is empty", format!("add at least one item: {}", self.item.name()))]);
+        }
+        if let Some(most) = self.most.filter(|most| items.len() > *most) {
+            return Err(vec![place.error(format!("has {} items", items.len()), format!("at most {most} are taken"))]);
         }
         let read = |(index, item): (usize, &Node)| self.item.read(item, &place.item(index, item.line), surroundings);
         let (good, bad): (Vec<_>, Vec<_>) = items.iter().enumerate().map(read).partition(Result::is_ok);

@@ -41,6 +41,19 @@ pub(crate) const TIME_LIMIT: RangeInclusive<Duration> = Duration::from_millis(1)
 pub(crate) const LOG_QUEUE: RangeInclusive<NonZeroUsize> =
     NonZeroUsize::MIN..=NonZeroUsize::MIN.saturating_add((1 << 20) - 1);
 
+/// Workloads, or whole trust domains, that one port lets in: every handshake looks through them, and who has more to let in
+/// names their trust domain.
+pub(crate) const PEERS: usize = 256;
+
+/// Trust domains with a bundle of their own: each is polled by itself and may hold half a megabyte.
+pub(crate) const BUNDLES: usize = 128;
+
+/// Files that one bundle is put together from: X.509 and JWT authorities are two, and both may have successors.
+pub(crate) const BUNDLE_FILES: usize = 8;
+
+/// Audiences of workloads' tokens: each token is compared with all of them.
+pub(crate) const AUDIENCES: usize = 64;
+
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }

@@ -2,6 +2,8 @@
 //!
 //! Every struct is taken apart whole, so that a new field that is not shown does not compile.
 
+mod workloads;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
@@ -36,7 +38,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         listeners,
         admin,
         caller,
-        spiffe: _,
+        spiffe,
         token,
         input,
         policy,
@@ -50,6 +52,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         "compatibility": word(words::COMPATIBILITY, compatibility),
         "listeners": show_listeners(listeners),
         "admin": show_admin(admin),
+        "spiffe": workloads::spiffe(spiffe),
         "caller": show_caller(caller),
         "issuers": issuers.iter().map(show_issuer).collect::<Vec<_>>(),
         "policy": show_policy(policy, *input),
@@ -62,7 +65,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
 fn show_listeners(config: &listener::Config) -> Json {
     let listener::Config {
         checks,
-        tls: _,
+        tls,
         reflection,
         workers,
         max_message_bytes,
@@ -74,7 +77,8 @@ fn show_listeners(config: &listener::Config) -> Json {
     json!({
         "checks": checks.iter().map(network::print).collect::<Vec<_>>(),
         // It was set, or the settings would not be there.
-        "insecure_plaintext_beyond_loopback": checks.iter().any(checks::is_beyond_loopback),
+        "insecure_plaintext_beyond_loopback": tls.is_none() && checks.iter().any(checks::is_beyond_loopback),
+        "tls": workloads::tls(tls.as_ref(), "allowed_proxies"),
         "reflection": reflection,
         "workers": workers,
         "max_message_bytes": max_message_bytes,
@@ -86,19 +90,33 @@ fn show_listeners(config: &listener::Config) -> Json {
 }
 
 fn show_admin(config: &admin::Config) -> Json {
-    let admin::Config { probes, private, tls: _ } = config;
-    json!({"probes": probes, "private": private})
+    let admin::Config { probes, private, tls } = config;
+    json!({
+        "probes": probes,
+        "private": private,
+        "tls": workloads::tls(tls.as_ref(), "allowed_clients"),
+        // As above.
+        "insecure_plaintext_beyond_loopback": checks::workloads::is_open(config),
+    })
 }
 
 fn show_caller(config: &identity::Config) -> Json {
-    let identity::Config { principal, certificate, xfcc, .. } = config;
+    let identity::Config { principal, certificate, xfcc, verify_peer_certificate, jwt_svid, wimse } = config;
     let (xfcc, by) = match xfcc {
         XfccMode::Off => (Xfcc::Off, None),
         XfccMode::SanitizeSet => (Xfcc::SanitizeSet, None),
         XfccMode::AppendForward { by } => (Xfcc::AppendForward, by.as_ref()),
     };
     let xfcc = word(words::XFCC, &xfcc);
-    without_nulls(json!({"principal": principal, "certificate": certificate, "xfcc": xfcc, "xfcc_by": by}))
+    without_nulls(json!({
+        "principal": principal,
+        "certificate": certificate,
+        "xfcc": xfcc,
+        "xfcc_by": by,
+        "verify_peer_certificate": verify_peer_certificate,
+        "jwt_svid": workloads::jwt_svid(jwt_svid.as_ref()),
+        "wimse": workloads::wimse(wimse.as_ref()),
+    }))
 }
 
 fn show_issuer(config: &IssuerConfig) -> Json {
@@ -114,7 +132,7 @@ fn show_issuer(config: &IssuerConfig) -> Json {
         refresh_cooldown,
         max_stale,
         optional,
-        workload_subjects: _,
+        workload_subjects,
     } = config;
     without_nulls(json!({
         "issuer": issuer,
@@ -128,6 +146,7 @@ fn show_issuer(config: &IssuerConfig) -> Json {
         "refresh_cooldown": duration::print(*refresh_cooldown),
         "max_stale": duration::print(*max_stale),
         "optional": optional,
+        "workload_subjects": workload_subjects,
     }))
 }
 

@@ -49,7 +49,10 @@ pub fn schema() -> Json {
 
 /// The keys of the format in a mode, from a walk over a document that has one of everything.
 pub(crate) fn keys(mode: Compatibility) -> Vec<Key> {
-    let document = format!("{{compatibility: {}, issuers: [{{}}]}}", word(words::COMPATIBILITY, &mode));
+    let document = format!(
+        "{{compatibility: {}, spiffe: {{bundles: [{{}}]}}, issuers: [{{}}]}}",
+        word(words::COMPATIBILITY, &mode)
+    );
     let root = yaml::parse(&document).0.unwrap_or(Node::empty());
     let (_, _, keys) = walk::read(&root, nowhere(), declaration::settings);
     keys

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::Settings;
 use crate::authorizer::Rules;
+use crate::config::checks::looks_for_callers;
 use crate::ext_authz::Options;
 use crate::ext_authz::SeveralValues;
 use crate::facts::Shape;
-use crate::identity::XfccMode;
 use crate::policy::Compatibility;
 use crate::policy::OutputRules;
 
@@ -44,10 +44,9 @@ impl Settings {
     fn shape(&self) -> Shape {
         match self.compatibility {
             Compatibility::Strict => Shape::Strict,
-            Compatibility::OpaEnvoy => Shape::OpaEnvoy {
-                caller: self.caller.principal || self.caller.certificate || self.caller.xfcc != XfccMode::Off,
-                user: !self.token.issuers.is_empty(),
-            },
+            Compatibility::OpaEnvoy => {
+                Shape::OpaEnvoy { caller: looks_for_callers(&self.caller), user: !self.token.issuers.is_empty() }
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod across;
 mod docs;
 mod values;
+mod workloads;
 
 use std::fs;
 
@@ -29,7 +30,7 @@ struct Folder(TempDir);
 impl Folder {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for file in ["jwks.json", "ca.pem"] {
+        for file in ["jwks.json", "ca.pem", "svid.pem", "svid_key.pem", "partner.json", "partner_jwt.json"] {
             fs::write(folder.path().join(file), "{}").unwrap();
         }
         fs::create_dir(folder.path().join("policies")).unwrap();
@@ -37,7 +38,11 @@ impl Folder {
     }
 
     fn read(&self, text: &str) -> Result<Loaded, Vec<Problem>> {
-        let environment = |name: &str| (name == "CANARY").then(|| "c4n4ry".to_owned());
+        let environment = |name: &str| match name {
+            "CANARY" => Some("c4n4ry".to_owned()),
+            "SPIFFE_ENDPOINT_SOCKET" => Some("unix:/spiffe-workload-api/spire-agent.sock".to_owned()),
+            _ => None,
+        };
         Settings::read(text, &self.0.path().join("config.yaml"), &environment)
     }
 
@@ -77,7 +82,11 @@ fn every_key_arrives_where_it_belongs() {
 fn what_is_shown_is_a_configuration_that_means_the_same() {
     let folder = Folder::new();
     let opa_envoy = "compatibility: opa-envoy\npolicy: {paths: [policies]}\n";
-    for text in [LEAST, opa_envoy, &folder.everything()] {
+    let plaintext = format!(
+        "{LEAST}listeners: {{checks: ['0.0.0.0:1'], insecure_plaintext_beyond_loopback: true}}\n\
+         admin: {{private: '0.0.0.0:2', insecure_plaintext_beyond_loopback: true}}\n"
+    );
+    for text in [LEAST, opa_envoy, &plaintext, &folder.everything()] {
         let shown = folder.read(text).unwrap().settings.redacted();
         let again = folder.read(&shown.to_string()).unwrap().settings.redacted();
         pretty_assert(&shown, &again);
@@ -90,14 +99,21 @@ fn a_mode_has_its_defaults() {
     let shown = folder.read(LEAST).unwrap().settings.redacted();
     assert_eq!(shown["routes"]["caller"], "required");
     assert_eq!(shown["routes"]["token"], "required");
-    assert_eq!(shown["caller"], json("{principal: true, certificate: true, xfcc: off}"));
+    let workloads = "verify_peer_certificate: false, jwt_svid: {header: x-spiffe-jwt-svid, audiences: []}, \
+                     wimse: {audiences: []}";
+    assert_eq!(shown["caller"], json(&format!("{{principal: true, certificate: true, xfcc: off, {workloads}}}")));
+    assert_eq!(shown["spiffe"], json("{bundles: []}"));
+    assert_eq!(shown["listeners"]["tls"], json("{enabled: false, allowed_proxies: []}"));
+    assert_eq!(shown["admin"]["tls"], json("{enabled: false, allowed_clients: []}"));
+    assert_eq!(shown["issuers"][0]["workload_subjects"], json("false"));
     assert_eq!(shown["policy"]["builtin_errors"], "deny");
 
     let Loaded { settings, warnings } = folder.read("compatibility: opa-envoy\npolicy: {paths: [policies]}\n").unwrap();
     let shown = settings.redacted();
     assert_eq!(shown["routes"]["caller"], "optional");
     assert_eq!(shown["routes"]["token"], "off");
-    assert_eq!(shown["caller"], json("{principal: false, certificate: false, xfcc: off}"));
+    assert_eq!(shown["caller"], json(&format!("{{principal: false, certificate: false, xfcc: off, {workloads}}}")));
+    assert!(settings.spiffe.is_empty() && settings.listeners.tls.is_none() && settings.admin.tls.is_none());
     assert_eq!(shown["policy"]["builtin_errors"], "undefined");
     assert!(!settings.input.normalise);
     assert_eq!(settings.compatibility, Compatibility::OpaEnvoy);

@@ -209,10 +209,12 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Tells of something that works, but is worth knowing.
+    /// Tells of something that works, but is worth knowing; nothing where the value could not be read.
     pub(crate) fn warn(&mut self, path: &str, message: impl Into<String>, hint: impl Into<String>) {
-        let problem = Problem { severity: Severity::Warning, ..self.place_of(path).error(message, hint) };
-        self.problems.push(problem);
+        let place = self.place_of(path);
+        if !self.has_error_at(&place) {
+            self.problems.push(Problem { severity: Severity::Warning, ..place.error(message, hint) });
+        }
     }
 
     fn declare(&mut self, key: &'static str, format: &impl Format, absent: Absent) {

@@ -48,6 +48,18 @@ pub(crate) enum Xfcc {
 pub(crate) const XFCC: Words<Xfcc> =
     &[("off", Xfcc::Off), ("sanitize_set", Xfcc::SanitizeSet), ("append_forward", Xfcc::AppendForward)];
 
+/// Values of `spiffe.bundles[].profile`; the profiles themselves have fields that other keys fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// The server has a certificate of the web's, or of `ca_file`.
+    HttpsWeb,
+    /// The server has an X509-SVID.
+    HttpsSpiffe,
+}
+
+/// The words for them (SPIFFE Federation §5.2).
+pub(crate) const PROFILE: Words<Profile> = &[("https_web", Profile::HttpsWeb), ("https_spiffe", Profile::HttpsSpiffe)];
+
 /// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1): asymmetric, since who verifies must not be able to sign.
 pub(crate) fn algorithm() -> Scalar<Algorithm> {
     let mut named: Vec<_> = Algorithm::ALL.iter().map(|algorithm| (algorithm.name(), *algorithm)).collect();

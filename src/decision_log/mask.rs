@@ -75,6 +75,13 @@ impl Mask {
         if problems.is_empty() { Ok(mask) } else { Err(problems) }
     }
 
+    /// Adds a name that a header or parameter with a credential has by configuration. It is masked wherever it shows up.
+    #[must_use]
+    pub fn with_credential(mut self, name: &str) -> Self {
+        self.names.add(name);
+        self
+    }
+
     fn add(&mut self, pointer: Pointer) {
         if let Some(name) = pointer.header_or_parameter() {
             self.names.add(name);

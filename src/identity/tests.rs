@@ -1,3 +1,8 @@
+mod certificates;
+mod jwt_svid;
+mod mutation;
+mod wimse;
+
 use proptest::prelude::*;
 
 use crate::facts::Attributes;
@@ -5,8 +10,10 @@ use crate::spiffe_id::SpiffeId;
 
 use super::fixtures::request;
 use super::*;
+use crate::facts::Proof;
 use crate::hex;
 use crate::trust::Bundles;
+use crate::trust::certificate::Leaf;
 use crate::trust::fixtures::HOUR;
 use crate::trust::fixtures::NOW;
 use crate::trust::fixtures::certificate;

@@ -39,6 +39,9 @@ pub enum JsonError {
 }
 
 /// Reads one object and nothing after it.
+///
+/// # Errors
+/// [`JsonError`].
 pub fn read_object(text: &[u8], limits: Limits) -> Result<Map<String, Json>, JsonError> {
     let budget = Budget { values: Cell::new(limits.values), fault: Cell::new(JsonError::Malformed) };
     let mut deserializer = serde_json::Deserializer::from_slice(text);

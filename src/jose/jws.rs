@@ -52,6 +52,9 @@ pub struct Header {
 
 impl<'t> Compact<'t> {
     /// Splits a token that [`check_size`] has let pass, looking at no more than its dots.
+    ///
+    /// # Errors
+    /// Where it has not three parts, or a long first one.
     pub fn split(token: &'t str) -> Result<Self, JoseError> {
         let (signing_input, signature) = token.rsplit_once('.').ok_or_else(not_three_parts)?;
         let (header, payload) = signing_input.split_once('.').ok_or_else(not_three_parts)?;
@@ -65,6 +68,9 @@ impl<'t> Compact<'t> {
     }
 
     /// Reads the header.
+    ///
+    /// # Errors
+    /// Where it is malformed, says something dangerous, or names an algorithm that is not supported.
     pub fn header(&self) -> Result<Header, JoseError> {
         let members = object("the header", self.header, HEADER_LIMITS)?;
         if let Some(name) = FORBIDDEN.iter().find(|name| members.contains_key(**name)) {
@@ -79,11 +85,17 @@ impl<'t> Compact<'t> {
     }
 
     /// Reads the claims. They are not proven by being readable.
+    ///
+    /// # Errors
+    /// Where they are no JSON object within bounds.
     pub fn claims(&self) -> Result<Map<String, Json>, JoseError> {
         object("the payload", self.payload, CLAIM_LIMITS)
     }
 
     /// The signature, once it is known to be canonical base64url.
+    ///
+    /// # Errors
+    /// Where it is not.
     pub fn signature(&self) -> Result<&'t str, JoseError> {
         decode("the signature", self.signature)?;
         Ok(self.signature)
@@ -96,6 +108,9 @@ impl<'t> Compact<'t> {
 }
 
 /// Refuses a token for its length alone.
+///
+/// # Errors
+/// Where it is longer than [`MAX_TOKEN_BYTES`].
 pub fn check_size(token: &str) -> Result<(), JoseError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(JoseError::new(Fault::TooLarge, "the token is longer than is looked at"));

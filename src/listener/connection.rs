@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
@@ -14,6 +15,8 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
+use rustls::ServerConfig;
+use thiserror::Error;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
@@ -26,6 +29,7 @@ use tonic::body::Body;
 
 use super::Socket;
 use super::Stream;
+use super::handshake;
 
 /// What one connection may do.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +38,26 @@ pub struct Limits {
     pub max_concurrent_streams: u32,
     /// After this time the connection is asked to close.
     pub max_age: Duration,
+}
+
+/// On what terms connections are served.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// What each may do.
+    pub limits: Limits,
+    /// TLS on TCP connections; `None`: plaintext.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+/// Why a connection ended other than in good order.
+#[derive(Debug, Error)]
+pub enum Ended {
+    /// The peer proved to be nobody who may connect, or did not speak TLS.
+    #[error("the TLS handshake failed: {0}")]
+    Handshake(io::Error),
+    /// The socket's and HTTP/2's errors.
+    #[error(transparent)]
+    Connection(#[from] io::Error),
 }
 
 /// HTTP/2 header lists. Envoy's gRPC client sends under a kilobyte of its own, but its tracers copy `tracestate` and
@@ -76,30 +100,38 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
 /// Serves one connection until the peer leaves, its age is reached, or `drain` turns true; then what runs may finish.
 ///
 /// # Errors
-/// Those of the socket and of HTTP/2, for the log.
+/// Those of the handshake, of the socket and of HTTP/2, for the log.
 pub async fn serve_connection<H, F>(
     socket: Socket,
-    limits: Limits,
+    terms: Terms,
     mut drain: watch::Receiver<bool>,
     handle: H,
-) -> io::Result<()>
+) -> Result<(), Ended>
 where
     H: Fn(Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<Body>> + 'static,
 {
     let Socket { stream, permit: _held_until_the_end } = socket;
+    let Terms { limits, tls } = terms;
     match stream {
         Stream::Tcp(stream) => {
             let stream = TcpStream::from_std(stream)?;
             heard(stream.readable(), &mut drain).await?;
-            serve(stream, limits, drain, handle).await
+            match tls {
+                None => serve(stream, limits, drain, handle).await?,
+                Some(tls) => {
+                    let stream = handshake(&tls, stream).await.map_err(Ended::Handshake)?;
+                    serve(stream, limits, drain, handle).await?;
+                }
+            }
         }
         Stream::Unix(stream) => {
             let stream = UnixStream::from_std(stream)?;
             heard(stream.readable(), &mut drain).await?;
-            serve(stream, limits, drain, handle).await
+            serve(stream, limits, drain, handle).await?;
         }
     }
+    Ok(())
 }
 
 /// Waits until the peer has said something.

@@ -27,8 +27,10 @@ const OTHER_PURPOSES: &[&str] = &[
     "wpt+jwt",
 ];
 
+const SPIFFE_SCHEME: &str = "spiffe://";
+
 impl VerifiedToken {
-    /// Checks type, life, audience, required claims and proof of possession against the issuer's rules.
+    /// Checks type, life, subject, audience, required claims and proof of possession against the issuer's rules.
     pub(super) fn admit(
         &self,
         rules: &IssuerConfig,
@@ -37,6 +39,7 @@ impl VerifiedToken {
     ) -> Result<(), Denial> {
         check_type(self.user.token_type.as_deref(), &rules.token_types)?;
         self.check_life(rules, now)?;
+        check_subject(&self.user.subject, rules)?;
         check_audience(&self.user.audience, &rules.audiences)?;
         check_required(&self.user.claims, &rules.required_claims)?;
         check_confirmation(&self.confirmation, peer_certificate)
@@ -66,6 +69,16 @@ fn check_type(token_type: Option<&str>, allowed: &[String]) -> Result<(), Denial
         Some(named) => allowed.iter().any(|allowed| canonical_type(allowed) == named),
     };
     if fits { Ok(()) } else { Err(Denial::new(Reason::TokenType, "`typ` is not one of the allowed")) }
+}
+
+/// A workload is no user. Its JWT-SVID is a bearer token like a user's, and a trust domain's keys may be an issuer's too
+/// (SPIRE's OIDC discovery), so only the subject tells them apart (RFC 8725 §3.11). Schemes have no case.
+fn check_subject(subject: &str, rules: &IssuerConfig) -> Result<(), Denial> {
+    let scheme = subject.get(..SPIFFE_SCHEME.len()).unwrap_or_default();
+    if scheme.eq_ignore_ascii_case(SPIFFE_SCHEME) && !rules.workload_subjects {
+        return Err(Denial::new(Reason::TokenSubjectWorkload, "`sub` is a SPIFFE ID"));
+    }
+    Ok(())
 }
 
 fn check_audience(audience: &[String], ours: &[String]) -> Result<(), Denial> {

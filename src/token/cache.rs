@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::SHA256;
-use aws_lc_rs::digest::digest;
 use quick_cache::Weighter;
 use serde_json::Map;
 use serde_json::Value as Json;
@@ -11,6 +9,7 @@ use serde_json::Value as Json;
 use super::IssuerIndex;
 use super::claims::VerifiedToken;
 use crate::facts::User;
+use crate::jose;
 
 /// Some ten thousand usual tokens for each worker.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -28,9 +27,7 @@ pub(super) struct Key {
 
 impl Key {
     pub(super) fn new(token: &str, epoch: u64) -> Self {
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        Self { token: sha256, epoch }
+        Self { token: jose::sha256(token.as_bytes()), epoch }
     }
 }
 

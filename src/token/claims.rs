@@ -4,7 +4,6 @@
 //! request is [`super::admission`]'s, and is asked again each time.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,9 +16,10 @@ use crate::facts::Actor;
 use crate::facts::Delegation;
 use crate::facts::Rendered;
 use crate::facts::User;
+use crate::jose::claims;
+use crate::jose::claims::ClaimError;
+use crate::jose::claims::Rounded;
 
-/// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
-const MAX_NUMERIC_DATE: u64 = 253_402_300_799;
 /// Chains in use have two or three links; each link is another party that could have lied.
 const MAX_ACTORS: usize = 8;
 
@@ -53,8 +53,8 @@ pub(super) fn issuer(claims: &Map<String, Json>) -> Result<&str, Denial> {
 /// Reads the claims of a token whose signature verifies.
 pub(super) fn read(claims: Map<String, Json>, token_type: Option<String>) -> Result<VerifiedToken, Denial> {
     let confirmation = confirmation(&claims);
-    let not_before = numeric_date(&claims, "nbf")?.map(|date| seconds(rounded_up(date)));
-    let expires_at = numeric_date(&claims, "exp")?.ok_or_else(|| missing("exp"))?;
+    let not_before = date(&claims, "nbf", Rounded::Up)?;
+    let expires_at = date(&claims, "exp", Rounded::Down)?.ok_or_else(|| missing("exp"))?;
     let client_id = match string(&claims, "client_id")? {
         Some(id) => Some(id),
         None => string(&claims, "azp")?,
@@ -66,8 +66,8 @@ pub(super) fn read(claims: Map<String, Json>, token_type: Option<String>) -> Res
         client_id: client_id.map(str::to_owned),
         scopes: scopes(&claims)?,
         token_type,
-        issued_at: numeric_date(&claims, "iat")?.map(|date| seconds(date.as_secs())),
-        expires_at: seconds(expires_at.as_secs()),
+        issued_at: date(&claims, "iat", Rounded::Down)?,
+        expires_at,
         delegation: delegation(&claims)?,
         rendered: Rendered::default(),
         claims,
@@ -93,42 +93,16 @@ fn scopes(claims: &Map<String, Json>) -> Result<Vec<String>, Denial> {
     }
 }
 
-fn one_or_many(claims: &Map<String, Json>, name: &str) -> Result<Vec<String>, Denial> {
-    match claims.get(name) {
-        None => Ok(Vec::new()),
-        Some(Json::String(one)) => Ok(vec![one.clone()]),
-        Some(Json::Array(many)) => {
-            let texts = many.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<_>>();
-            texts.ok_or_else(|| wrong_type(name))
-        }
-        Some(_) => Err(wrong_type(name)),
-    }
+fn one_or_many(claims: &Map<String, Json>, name: &'static str) -> Result<Vec<String>, Denial> {
+    claims::one_or_many(claims, name).map_err(invalid)
 }
 
-fn string<'c>(claims: &'c Map<String, Json>, name: &str) -> Result<Option<&'c str>, Denial> {
-    match claims.get(name) {
-        None => Ok(None),
-        Some(Json::String(value)) => Ok(Some(value)),
-        Some(_) => Err(wrong_type(name)),
-    }
+fn string<'c>(claims: &'c Map<String, Json>, name: &'static str) -> Result<Option<&'c str>, Denial> {
+    claims::string(claims, name).map_err(invalid)
 }
 
-/// RFC 7519 §2's `NumericDate`, fractions allowed, as the time since 1970. Present with another type is never taken for
-/// absent: that would turn an expiry off.
-fn numeric_date(claims: &Map<String, Json>, name: &str) -> Result<Option<Duration>, Denial> {
-    let Some(claim) = claims.get(name) else { return Ok(None) };
-    let number = claim.as_f64().ok_or_else(|| wrong_type(name))?;
-    let date = Duration::try_from_secs_f64(number).ok().filter(|date| date.as_secs() <= MAX_NUMERIC_DATE);
-    date.map(Some)
-        .ok_or_else(|| Denial::new(Reason::TokenClaimInvalid, format!("`{name}` is no time between 1970 and 9999")))
-}
-
-const fn rounded_up(date: Duration) -> u64 {
-    if date.subsec_nanos() == 0 { date.as_secs() } else { date.as_secs().saturating_add(1) }
-}
-
-fn seconds(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
+fn date(claims: &Map<String, Json>, name: &'static str, rounded: Rounded) -> Result<Option<i64>, Denial> {
+    claims::date(claims, name, rounded).map_err(invalid)
 }
 
 /// The `act` chain, outermost first.
@@ -175,6 +149,6 @@ fn missing(name: &str) -> Denial {
     Denial::new(Reason::TokenClaimMissing, format!("there is no `{name}`"))
 }
 
-fn wrong_type(name: &str) -> Denial {
-    Denial::new(Reason::TokenClaimInvalid, format!("`{name}` has the wrong type"))
+fn invalid(error: ClaimError) -> Denial {
+    Denial::new(Reason::TokenClaimInvalid, error.to_string())
 }

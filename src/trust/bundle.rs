@@ -1,5 +1,6 @@
 //! One trust domain's bundle: what its authorities' signatures are verified with.
 
+mod authority;
 mod parse;
 
 #[cfg(test)]
@@ -7,21 +8,17 @@ mod tests;
 
 use std::time::Duration;
 
-use aws_lc_rs::digest;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::TrustAnchor;
 use thiserror::Error;
-use webpki::anchor_from_trusted_cert;
-use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::FromDer as _;
 
-use crate::clock::UnixTime;
 use crate::jose::Algorithm;
 use crate::jose::KeySet;
 use crate::jose::KeySetError;
 use crate::jose::json::JsonError;
 use crate::spiffe_id::TrustDomain;
+
+pub use authority::Authority;
+pub use authority::AuthorityError;
+pub(super) use authority::check_authority;
 
 /// What the authorities of one trust domain verify with. Equal bundles verify the same.
 #[derive(Debug, Clone)]
@@ -37,15 +34,6 @@ pub struct Bundle {
     /// `spiffe_refresh_hint`, where the document has one.
     pub refresh_hint: Option<Duration>,
     warnings: Vec<String>,
-}
-
-/// One X.509 authority: a trust anchor, and when it is one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authority {
-    pub(super) anchor: TrustAnchor<'static>,
-    pub(super) not_before: UnixTime,
-    pub(super) not_after: UnixTime,
-    sha256: [u8; 32],
 }
 
 /// Why a document is no bundle.
@@ -71,20 +59,6 @@ pub enum BundleError {
     TooManyAuthorities,
     /// A map of JWT bundles that has none for the trust domain.
     #[error("the file has no bundle of the trust domain")]
-    OtherDomain,
-}
-
-/// Why a certificate is no authority of a trust domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum AuthorityError {
-    /// No certificate, or something behind it.
-    #[error("is no DER certificate")]
-    Der,
-    /// X509-SVID §4.1 and §4.3: an authority has the CA flag, and signs certificates.
-    #[error("lacks the CA flag or keyCertSign")]
-    NotAuthority,
-    /// X509-SVID §3.1: an authority's own SPIFFE ID, where it has one, is its trust domain's.
-    #[error("names another trust domain in its URI SAN")]
     OtherDomain,
 }
 
@@ -126,7 +100,9 @@ impl Bundle {
 
     /// What was left out, and why; for the log.
     pub fn warnings(&self) -> impl Iterator<Item = &String> {
-        self.warnings.iter().chain(self.jwt.warnings()).chain(self.wit.warnings())
+        // Both sets are read from one list, and a key that is of no use at all is noticed twice.
+        let of_wit = self.wit.warnings().iter().filter(|warning| !self.jwt.warnings().contains(warning));
+        self.warnings.iter().chain(self.jwt.warnings()).chain(of_wit)
     }
 
     /// Whether it verifies nothing at all.
@@ -151,18 +127,28 @@ impl Bundle {
         }
     }
 
-    fn add_authorities(&mut self, domain: &TrustDomain, certificates: &[Vec<u8>]) -> Result<(), BundleError> {
-        if self.x509.len().saturating_add(certificates.len()) > MAX_AUTHORITIES {
+    /// Takes in certificates, each with its place in the document.
+    fn add_authorities(&mut self, domain: &TrustDomain, found: Vec<(usize, Vec<u8>)>) -> Result<(), BundleError> {
+        if self.x509.len().saturating_add(found.len()) > MAX_AUTHORITIES {
             return Err(BundleError::TooManyAuthorities);
         }
-        for (position, der) in certificates.iter().enumerate() {
-            match Authority::read(der, domain) {
-                Ok(authority) => self.x509.push(authority),
-                Err(error) => self.warnings.push(format!("X.509 authority {position} {error}: it is not used")),
+        for (place, der) in found {
+            match Authority::read(&der, domain) {
+                Ok(authority) => {
+                    if authority.has_uri_constraints() {
+                        self.warn_of(place, "constrains URIs, which cannot be checked: what it signs is not trusted");
+                    }
+                    self.x509.push(authority);
+                }
+                Err(error) => self.warn_of(place, &format!("{error}: it is not used")),
             }
         }
         settle(&mut self.x509);
         Ok(())
+    }
+
+    fn warn_of(&mut self, place: usize, what: &str) {
+        self.warnings.push(format!("X.509 authority {place} {what}"));
     }
 }
 
@@ -181,56 +167,4 @@ impl PartialEq for Bundle {
             && *sequence == other.sequence
             && *refresh_hint == other.refresh_hint
     }
-}
-
-impl Authority {
-    /// Reads an authority of `domain`.
-    ///
-    /// # Errors
-    /// [`AuthorityError`].
-    pub fn read(der: &[u8], domain: &TrustDomain) -> Result<Self, AuthorityError> {
-        let Ok(([], certificate)) = X509Certificate::from_der(der) else { return Err(AuthorityError::Der) };
-        check_authority(&certificate, domain.as_str())?;
-        let owned = CertificateDer::from(der);
-        let anchor = anchor_from_trusted_cert(&owned).map_err(|_unreadable| AuthorityError::Der)?.to_owned();
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(digest::digest(&digest::SHA256, der).as_ref());
-        let validity = certificate.validity();
-        Ok(Self {
-            anchor,
-            not_before: UnixTime::from_seconds(validity.not_before.timestamp()),
-            not_after: UnixTime::from_seconds(validity.not_after.timestamp()),
-            sha256,
-        })
-    }
-
-    /// When it ends.
-    pub const fn not_after(&self) -> UnixTime {
-        self.not_after
-    }
-
-    /// Whether `now` lies within its validity.
-    pub fn is_valid_at(&self, now: UnixTime) -> bool {
-        (self.not_before..=self.not_after).contains(&now)
-    }
-}
-
-/// X509-SVID §4.1 and §4.3, of an authority or an intermediate: it is a CA, signs certificates, and names, where it names
-/// any, its own trust domain (§3.1).
-pub(super) fn check_authority(certificate: &X509Certificate<'_>, domain: &str) -> Result<(), AuthorityError> {
-    let constraints = certificate.basic_constraints().map_err(|_repeated| AuthorityError::Der)?;
-    let usage = certificate.key_usage().map_err(|_repeated| AuthorityError::Der)?;
-    let is_ca = constraints.is_some_and(|constraints| constraints.value.ca);
-    if !is_ca || usage.is_some_and(|usage| !usage.value.key_cert_sign()) {
-        return Err(AuthorityError::NotAuthority);
-    }
-    let names = certificate.subject_alternative_name().map_err(|_repeated| AuthorityError::Der)?;
-    let names = names.as_ref().map(|names| names.value.general_names.as_slice()).unwrap_or_default();
-    let is_foreign = |name: &GeneralName<'_>| match name {
-        GeneralName::URI(uri) => {
-            uri.strip_prefix("spiffe://").is_some_and(|rest| rest.split('/').next() != Some(domain))
-        }
-        _ => false,
-    };
-    if names.iter().any(is_foreign) { Err(AuthorityError::OtherDomain) } else { Ok(()) }
 }

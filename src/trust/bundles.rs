@@ -1,5 +1,8 @@
 //! Every trust domain's bundle at one moment: immutable, shared by all workers, replaced whole.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,6 +18,8 @@ use crate::spiffe_id::TrustDomain;
 #[derive(Debug, Clone, Default)]
 pub struct Bundles {
     held: BTreeMap<TrustDomain, Held>,
+    /// The trust domains whose bundle the configuration gives: the Workload API has no say in them.
+    configured: Arc<BTreeSet<TrustDomain>>,
     awaited: BTreeSet<TrustDomain>,
     /// Whether the Workload API has still to say which trust domains there are.
     awaits_workload_api: bool,
@@ -74,9 +79,11 @@ impl Held {
 impl Bundles {
     /// No bundle yet, of those that `config` promises.
     pub fn empty(config: &Config) -> Self {
+        let configured: BTreeSet<_> = config.bundles.iter().map(|bundle| bundle.trust_domain.clone()).collect();
         Self {
             held: BTreeMap::new(),
-            awaited: config.bundles.iter().map(|bundle| bundle.trust_domain.clone()).collect(),
+            awaited: configured.clone(),
+            configured: Arc::new(configured),
             awaits_workload_api: config.workload_api.is_some(),
         }
     }
@@ -110,8 +117,12 @@ impl Bundles {
         self.awaits_workload_api
     }
 
-    /// Takes in a trust domain's bundle as it was seen at `at`. Returns whether it differs from the one before.
+    /// Takes in a trust domain's bundle as it was seen at `at`. Returns whether it differs from the one before. What the
+    /// Workload API says of a configured trust domain is left out: an agent federates with whom its server likes.
     pub fn insert(&mut self, domain: TrustDomain, bundle: Bundle, origin: Origin, at: UnixTime) -> bool {
+        if origin == Origin::WorkloadApi && self.configured.contains(&domain) {
+            return false;
+        }
         self.awaited.remove(&domain);
         let before = self.held.get(&domain).filter(|held| *held.bundle == bundle);
         let same = before.map(|held| (Arc::clone(&held.bundle), held.epoch));

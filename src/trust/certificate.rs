@@ -10,16 +10,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
+use super::extensions;
+use super::extensions::Fault;
 use crate::clock::UnixTime;
 use crate::decision::Reason;
 use crate::facts::CertificateFacts;
+use crate::hex;
 use crate::spiffe_id::SpiffeId;
 use crate::spiffe_id::SpiffeIdError;
-
-use crate::hex;
 
 /// The longest text looked at. Encoded SVIDs have 1 to 6 KiB; TLS stacks refuse chains of some 100 KiB.
 const MAX_TEXT_BYTES: usize = 32 * 1024;
@@ -62,6 +62,9 @@ pub enum CertificateError {
     /// An extension occurs twice or cannot be read.
     #[error("an extension of the certificate is repeated or malformed")]
     Extension,
+    /// RFC 5280 §4.2: a critical extension that is not understood here.
+    #[error("the certificate has a critical extension that is not known")]
+    CriticalExtension,
     /// The serial number is longer than RFC 5280 allows.
     #[error("the certificate's serial number has more than 20 octets")]
     Serial,
@@ -119,7 +122,8 @@ impl CertificateError {
             | Self::KeyUsageNotCritical
             | Self::DigitalSignatureMissing
             | Self::SigningUsage
-            | Self::ClientAuthMissing => Reason::CallerCertificateProfile,
+            | Self::ClientAuthMissing
+            | Self::CriticalExtension => Reason::CallerCertificateProfile,
             Self::Expired(_) => Reason::CallerCertificateExpired,
             Self::NotYetValid(_) => Reason::CallerCertificateNotYetValid,
         }
@@ -147,10 +151,7 @@ impl Leaf {
     }
 
     fn from_certificate(certificate: &X509Certificate<'_>) -> Result<Self, CertificateError> {
-        // The accessors below take an extension that cannot be read for one that is not there.
-        if certificate.extensions().iter().any(|extension| extension.parsed_extension().error().is_some()) {
-            return Err(CertificateError::Extension);
-        }
+        extensions::check(certificate, extensions::OF_LEAF)?;
         let serial = certificate.raw_serial();
         if serial.len() > MAX_SERIAL_BYTES {
             return Err(CertificateError::Serial);
@@ -178,6 +179,15 @@ impl Leaf {
             return Err(CertificateError::NotYetValid(self.not_before));
         }
         Ok(())
+    }
+}
+
+impl From<Fault> for CertificateError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Malformed => Self::Extension,
+            Fault::Critical => Self::CriticalExtension,
+        }
     }
 }
 
@@ -221,18 +231,7 @@ fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 fn uri_san(certificate: &X509Certificate<'_>) -> Result<SpiffeId, CertificateError> {
-    let extension = certificate.subject_alternative_name().map_err(|_repeated| CertificateError::Extension)?;
-    let names = extension.as_ref().map(|extension| extension.value.general_names.as_slice()).unwrap_or_default();
-    let mut uris = Vec::with_capacity(1);
-    for name in names {
-        match name {
-            GeneralName::URI(text) => uris.push(*text),
-            // Bytes that are no UTF-8, in a URI or elsewhere.
-            GeneralName::Invalid(..) => return Err(CertificateError::Extension),
-            _ => {}
-        }
-    }
-    match uris.as_slice() {
+    match extensions::uri_names(certificate)?.as_slice() {
         [] => Err(CertificateError::UriMissing),
         [text] => Ok(SpiffeId::parse(text)?),
         _ => Err(CertificateError::UriRepeated),

@@ -1,5 +1,8 @@
 //! Certificates for tests.
 
+pub(crate) mod authority;
+pub(crate) mod ca;
+
 use rcgen::CertificateParams;
 use rcgen::CustomExtension;
 use rcgen::ExtendedKeyUsagePurpose;
@@ -22,15 +25,21 @@ pub(crate) fn uri(text: &str) -> SanType {
 
 /// An SVID for `id`, an hour on both sides of [`NOW`], spoilt by `change`; its PEM.
 pub(crate) fn pem(id: &str, change: impl FnOnce(&mut CertificateParams)) -> String {
+    let mut params = params(id);
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    params.self_signed(&key).unwrap().pem().replace("\r\n", "\n")
+}
+
+/// What an SVID for `id` says, an hour on both sides of [`NOW`].
+fn params(id: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.not_before = OffsetDateTime::from_unix_timestamp(NOW.plus_seconds(-HOUR).seconds()).unwrap();
     params.not_after = OffsetDateTime::from_unix_timestamp(NOW.plus_seconds(HOUR).seconds()).unwrap();
     params.subject_alt_names = vec![uri(id)];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    change(&mut params);
-    let key = KeyPair::generate().unwrap();
-    params.self_signed(&key).unwrap().pem().replace("\r\n", "\n")
+    params
 }
 
 /// The same as Envoy forwards it.

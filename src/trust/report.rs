@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::Value as Json;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
@@ -20,7 +21,7 @@ use crate::spiffe_id::TrustDomain;
 #[cfg(test)]
 mod tests;
 
-/// Own identity and trust at one moment: as JSON by [`Serialize`], as text by [`Display`](fmt::Display).
+/// Own identity and trust at one moment: for machines by [`Report::to_json`], for people by [`Display`](fmt::Display).
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The own certificate.
@@ -113,6 +114,29 @@ impl Report {
                 .collect(),
             awaited: awaited.collect(),
         }
+    }
+
+    /// For machines.
+    pub fn to_json(&self) -> Json {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// What is not as it should be, in words: what still serves, but will not for ever.
+    pub fn troubles(&self) -> Vec<String> {
+        let Self { svid, svid_files, workload_api, trust_domains, awaited } = self;
+        let expired = svid.iter().filter(|svid| svid.expires_in_seconds <= 0);
+        let own = expired.map(|svid| format!("own certificate: expired at {}", svid.not_after));
+        let files = svid_files.iter().filter_map(|source| source.last_error.as_ref());
+        let files = files.map(|error| format!("own certificate: {error}"));
+        let connection = workload_api.iter().filter_map(|connection| connection.last_error.as_ref());
+        let connection = connection.map(|error| format!("Workload API: {error}"));
+        let domains = trust_domains.iter().flat_map(|domain| {
+            notes(domain).map(|note| format!("bundle of {}: {note}", domain.name)).collect::<Vec<_>>()
+        });
+        let awaited = awaited.iter().filter_map(|awaited| {
+            awaited.last_error.as_ref().map(|error| format!("bundle of {}: {error}", awaited.trust_domain))
+        });
+        own.chain(files).chain(connection).chain(domains).chain(awaited).collect()
     }
 }
 
@@ -257,8 +281,12 @@ fn domain_rows(domains: &[Domain]) -> Vec<Vec<String>> {
 
 /// What is amiss with a trust domain.
 fn notes(domain: &Domain) -> impl Iterator<Item = &str> {
+    let Domain { x509_authorities: x509, jwt_authorities: jwt, wit_authorities: wit, .. } = domain;
+    let is_empty = x509.total == 0 && *jwt == 0 && *wit == 0;
+    let empty = is_empty.then_some("it has no authorities: no workload is trusted");
+    let ended = (x509.total > 0 && x509.valid == 0).then_some("none of its X.509 authorities is valid now");
     let rolled_back = domain.rolled_back.then_some("its sequence number has gone down");
-    rolled_back.into_iter().chain(domain.last_error.as_deref())
+    empty.into_iter().chain(ended).chain(rolled_back).chain(domain.last_error.as_deref())
 }
 
 fn row(name: &str, value: String) -> Vec<String> {

@@ -1,5 +1,8 @@
 //! The program's own certificate and key.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -47,7 +50,8 @@ pub enum SvidError {
 }
 
 impl Svid {
-    /// Reads PEM: the leaf first, then its intermediates; and the leaf's key.
+    /// Reads PEM: the leaf first, then its intermediates; and the leaf's key. Both may be one file (SPIFFE Filesystem
+    /// Delivery §2.1).
     ///
     /// # Errors
     /// [`SvidError`].
@@ -70,29 +74,32 @@ impl Svid {
         if chain.len() > MAX_CHAIN {
             return Err(SvidError::TooLong);
         }
-        let leaf = chain.first().ok_or(SvidError::Certificate)?;
-        let (_, read) = X509Certificate::from_der(leaf).map_err(|_malformed| SvidError::Certificate)?;
-        let (not_before, not_after) = (read.validity().not_before.timestamp(), read.validity().not_after.timestamp());
+        // All of them, since a peer would stumble over what cannot be read.
+        let read = chain.iter().map(validity).collect::<Result<Vec<_>, _>>()?;
+        let ((not_before, not_after), leaf) = read.first().zip(chain.first()).ok_or(SvidError::Certificate)?;
+        let (not_before, not_after) = (*not_before, *not_after);
         let spiffe_id = Leaf::from_der(leaf).ok().map(|leaf| leaf.spiffe_id);
         let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
             .map_err(|error| SvidError::Mismatch(error.to_string()))?;
-        Ok(Self {
-            spiffe_id,
-            not_before: UnixTime::from_seconds(not_before),
-            not_after: UnixTime::from_seconds(not_after),
-            certified: Arc::new(certified),
-        })
+        Ok(Self { spiffe_id, not_before, not_after, certified: Arc::new(certified) })
     }
 
     /// The certificates, leaf first, in DER.
     pub fn chain(&self) -> impl Iterator<Item = &[u8]> {
-        self.certified.cert.iter().map(|certificate| certificate.as_ref())
+        self.certified.cert.iter().map(AsRef::as_ref)
     }
 
     /// Whether `now` lies within its validity.
     pub fn is_valid_at(&self, now: UnixTime) -> bool {
         (self.not_before..=self.not_after).contains(&now)
     }
+}
+
+fn validity(der: &CertificateDer<'_>) -> Result<(UnixTime, UnixTime), SvidError> {
+    let Ok(([], certificate)) = X509Certificate::from_der(der) else { return Err(SvidError::Certificate) };
+    let validity = certificate.validity();
+    let [not_before, not_after] = [validity.not_before, validity.not_after].map(|time| time.timestamp());
+    Ok((UnixTime::from_seconds(not_before), UnixTime::from_seconds(not_after)))
 }
 
 /// Equal certificates have equal keys.

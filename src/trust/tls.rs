@@ -1,16 +1,21 @@
 //! TLS between workloads: both sides prove themselves by the material in force at the handshake.
 //!
-//! Nothing is resumed: a resumed session would rest on a proof made earlier, with other material.
+//! Nothing is resumed: a resumed session would rest on a proof made earlier, with other material. TLS 1.2 stays beside
+//! 1.3, since Envoy speaks no more than that to its upstreams unless told to.
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::CertificateError;
+use rustls::CertificateError as TlsCertificateError;
 use rustls::ClientConfig;
 use rustls::DigitallySignedStruct;
 use rustls::DistinguishedName;
 use rustls::Error;
+use rustls::OtherError;
 use rustls::ServerConfig;
 use rustls::SignatureScheme;
 use rustls::client::Resumption;
@@ -31,11 +36,14 @@ use rustls::server::ResolvesServerCert;
 use rustls::server::danger::ClientCertVerified;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
+use thiserror::Error as ThisError;
 
 use super::Bundles;
 use super::Material;
+use super::certificate::CertificateError;
 use super::certificate::Leaf;
 use super::chain;
+use super::chain::ChainError;
 use super::chain::Side;
 use crate::clock::UnixTime;
 use crate::spiffe_id::Peers;
@@ -51,6 +59,47 @@ pub enum Clients {
     Anybody,
     /// Whoever proves to be one of these by an X509-SVID.
     Proven(Vec<Peers>),
+}
+
+/// Why a peer's certificate does not do. The peer itself is told no more than that (`certificate_unknown`).
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+pub enum PeerError {
+    /// No X509-SVID that is valid now.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// There is no bundle to prove it with.
+    #[error("there is no bundle of the trust domain `{0}`")]
+    NoBundle(String),
+    /// Not signed by its trust domain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// A client that is proven, and not expected.
+    #[error("the client is `{0}`, who is not allowed")]
+    NotAllowed(SpiffeId),
+    /// A server that is proven, and not the one asked for.
+    #[error("the server is `{found}`, not `{wanted}`")]
+    OtherServer {
+        /// Who it is.
+        found: SpiffeId,
+        /// Who it should be.
+        wanted: SpiffeId,
+    },
+}
+
+impl PeerError {
+    /// Why a handshake failed, where it was for the peer's certificate.
+    pub fn of(error: &Error) -> Option<&Self> {
+        match error {
+            Error::InvalidCertificate(TlsCertificateError::Other(OtherError(inner))) => inner.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl From<PeerError> for Error {
+    fn from(error: PeerError) -> Self {
+        Self::InvalidCertificate(TlsCertificateError::Other(OtherError(Arc::new(error))))
+    }
 }
 
 /// The server's side of connections that speak one of `protocols`.
@@ -101,16 +150,14 @@ fn prove(
     bundles: &Bundles,
     side: Side,
     now: PkiTime,
-) -> Result<SpiffeId, Error> {
+) -> Result<SpiffeId, PeerError> {
     let now = UnixTime::from_seconds(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-    let refused = |error: String| Error::General(error);
-    let read = Leaf::from_der(leaf).map_err(|error| refused(error.to_string()))?;
-    read.check_validity(now).map_err(|error| refused(error.to_string()))?;
+    let read = Leaf::from_der(leaf)?;
+    read.check_validity(now)?;
     let domain = read.spiffe_id.trust_domain();
-    let held =
-        bundles.get(domain).map_err(|_none| refused(format!("there is no bundle of the trust domain `{domain}`")))?;
+    let held = bundles.get(domain).map_err(|_none| PeerError::NoBundle(domain.to_owned()))?;
     let intermediates: Vec<Vec<u8>> = intermediates.iter().map(|der| der.to_vec()).collect();
-    chain::verify(&read, leaf, &intermediates, &held.bundle, side, now).map_err(|error| refused(error.to_string()))?;
+    chain::verify(&read, leaf, &intermediates, &held.bundle, side, now)?;
     Ok(read.spiffe_id)
 }
 
@@ -152,8 +199,7 @@ impl ClientCertVerifier for ProvenClients {
         if self.allowed.iter().any(|allowed| allowed.include(&id)) {
             return Ok(ClientCertVerified::assertion());
         }
-        tracing::debug!(%id, "a proven workload that is not allowed was refused");
-        Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+        Err(PeerError::NotAllowed(id).into())
     }
 
     fn verify_tls12_signature(
@@ -205,7 +251,7 @@ impl ServerCertVerifier for ProvenServer {
         if id == self.id {
             return Ok(ServerCertVerified::assertion());
         }
-        Err(Error::General(format!("the server is `{id}`, not `{}`", self.id)))
+        Err(PeerError::OtherServer { found: id, wanted: self.id.clone() }.into())
     }
 
     fn verify_tls12_signature(

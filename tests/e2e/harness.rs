@@ -38,7 +38,7 @@ use super::peers::token::TokenRequest;
 use super::peers::upstream;
 
 /// How long anything may take that normally takes far less: a busy machine is no failure.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Allows everybody who gets as far as the policy.
 pub(super) const ALLOW: &str = "package envoy.authz\n\nallow := true\n";
@@ -113,6 +113,11 @@ impl Stack {
         self.servers.first().unwrap()
     }
 
+    /// The folder with everything in it.
+    pub(super) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// The folder of policies that all Countersigns read.
     pub(super) fn policy_dir(&self) -> std::path::PathBuf {
         self.dir.path().join("policy")
@@ -125,7 +130,7 @@ impl Stack {
 
     /// A client with this certificate.
     pub(super) fn client(&self, identity: &Keyed) -> Client {
-        Client::with_certificate(self.envoy.address(), &self.mesh.pem(), identity)
+        Client::with_certificate(self.envoy.address(), "127.0.0.1", &self.mesh.pem(), identity)
     }
 
     /// A client that speaks no TLS.

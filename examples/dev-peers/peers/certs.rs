@@ -37,13 +37,23 @@ pub(crate) fn proxy_id() -> String {
     format!("spiffe://{TRUST_DOMAIN}/ns/gateways/sa/envoy")
 }
 
+/// The SPIFFE ID of Countersign, where it serves over TLS.
+pub(crate) fn authorizer_id() -> String {
+    format!("spiffe://{TRUST_DOMAIN}/ns/security/sa/countersign")
+}
+
+/// Countersign's own leaf: an X509-SVID that a client which knows no SPIFFE takes for a server on this machine.
+pub(crate) fn authorizer() -> Leaf {
+    Leaf { uris: vec![authorizer_id()], ..Leaf::local_server() }
+}
+
 /// A certificate authority that lives as long as the process.
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(pub(super) CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its private key, both PEM.
 #[derive(Debug, Clone)]
 pub(crate) struct Keyed {
-    /// The leaf alone, as the authorities here are roots.
+    /// The leaf, then intermediates where there are any. The authorities here are roots, those of SPIRE may not be.
     pub(crate) certificate: String,
     /// PKCS #8.
     pub(crate) key: String,
@@ -100,16 +110,24 @@ impl Leaf {
 }
 
 impl Authority {
-    /// A new self-signed authority.
+    /// A new self-signed authority of the demo's trust domain.
     ///
     /// # Errors
     /// When the library can make no key or certificate.
     pub(crate) fn new(common_name: &str) -> Result<Self> {
+        Self::of(TRUST_DOMAIN, common_name)
+    }
+
+    /// A new self-signed authority of this trust domain.
+    ///
+    /// # Errors
+    /// When the library can make no key or certificate.
+    pub(crate) fn of(trust_domain: &str, common_name: &str) -> Result<Self> {
         let mut params = CertificateParams::default();
         params.distinguished_name = subject(Some(common_name));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.subject_alt_names = vec![SanType::URI(format!("spiffe://{TRUST_DOMAIN}").try_into()?)];
+        params.subject_alt_names = vec![SanType::URI(format!("spiffe://{trust_domain}").try_into()?)];
         set_validity(&mut params, Duration::minutes(-5), Duration::days(1));
         Ok(Self(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?))
     }
@@ -154,6 +172,7 @@ impl Authority {
 /// | `planner`, `ledger` `.pem`, `.key` | two agents' X509-SVIDs |
 /// | `stranger.pem`, `.key` | the planner's name, signed by the rogue authority |
 /// | `envoy.pem`, `.key` | the proxy's certificate |
+/// | `countersign.pem`, `.key` | the authorizer's X509-SVID |
 /// | `issuer.pem`, `.key` | the issuer's HTTPS certificate |
 /// | `issuer-signing.key` | the key that signs tokens |
 ///
@@ -165,11 +184,13 @@ pub(crate) fn write_all(dir: &Path) -> Result<Authority> {
         write_private(&dir.join(format!("{name}.pem")), &authority.pem())?;
     }
     let envoy = Leaf { uris: vec![proxy_id()], ..Leaf::local_server() };
+    let authorizer = authorizer();
     for (name, authority, leaf) in [
         ("planner", &mesh, Leaf::svid(&agent_id("planner"))),
         ("ledger", &mesh, Leaf::svid(&agent_id("ledger"))),
         ("stranger", &rogue, Leaf::svid(&agent_id("planner"))),
         ("envoy", &mesh, envoy),
+        ("countersign", &mesh, authorizer),
         ("issuer", &web, Leaf::local_server()),
     ] {
         authority.issue(&leaf)?.write(dir, name)?;

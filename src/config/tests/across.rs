@@ -38,7 +38,10 @@ fn unknown_keys_are_told_with_what_was_meant() {
             "listeners: {drainDelay: 1s}\n",
             "line 4: error: listeners.drainDelay: is not known here (did you mean `drain_delay`?)",
         ),
-        ("admin: {\n  tls: 1}\n", "line 5: error: admin.tls: is not known here (known here: probes, private)"),
+        (
+            "admin: {\n  password: 1}\n",
+            "line 5: error: admin.password: is not known here (known here: probes, private, tls, insecure_plaintext_beyond_loopback)",
+        ),
         ("plugins: {}\n", "plugins: is not known here"),
     ] {
         let told = least_and(more);
@@ -101,7 +104,6 @@ fn what_contradicts_itself_is_told() {
             "listeners: {checks: ['unix:///a', 'unix:///a']}\n",
             "error: listeners.checks[1]: `unix:///a` is also the address of listeners.checks[0]",
         ),
-        ("admin: {private: '0.0.0.0:1'}\n", "line 4: warning: admin.private: `0.0.0.0:1` can be reached"),
         (
             "compatibility: opa-envoy\n",
             "warning: routes.token: is off in opa-envoy mode, so the issuers' tokens are not",

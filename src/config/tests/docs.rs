@@ -25,9 +25,10 @@ fn every_key_has_a_sentence_and_every_sentence_a_key() {
 fn documented_defaults_are_the_defaults() {
     let folder = Folder::new();
     for (mode, name) in [(Compatibility::Strict, "strict"), (Compatibility::OpaEnvoy, "opa-envoy")] {
-        let shown = folder.read(&format!("compatibility: {name}\n{LEAST}")).unwrap().settings.redacted();
+        let bundle = "spiffe: {bundles: [{trust_domain: partner.example, endpoint: 'https://partner.example/bundle'}]}";
+        let shown = folder.read(&format!("compatibility: {name}\n{bundle}\n{LEAST}")).unwrap().settings.redacted();
         let compared = compare(&reference::keys(mode), &shown);
-        assert!(compared > 30, "{compared}");
+        assert!(compared > 42, "{compared}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which names stand before a secret.
 
 /// A name that ends so, without case and punctuation, is a secret's: `access_token`, `Txn-Token`, `client_secret`,
-/// `X-Api-Key`, `Set-Cookie`, `X-Amz-Signature`, `Workload-Identity-Token`.
+/// `X-Api-Key`, `Set-Cookie`, `X-Amz-Signature`, `Workload-Identity-Token`, `X-SPIFFE-JWT-SVID`.
 const SECRET_ENDS: &[&str] = &[
     "token",
     "secret",
@@ -16,6 +16,7 @@ const SECRET_ENDS: &[&str] = &[
     "accesskey",
     "authorization",
     "cookie",
+    "jwtsvid",
 ];
 
 /// Names that are secret only as a whole. `code` is OAuth's authorization code; browsers that cannot set
@@ -81,6 +82,8 @@ mod tests {
             "subject_token",
             "actor_token",
             "Workload-Identity-Token",
+            "workload-proof-token",
+            "x-spiffe-jwt-svid",
             "access_token",
             "accessToken",
             "ACCESS-TOKEN",

@@ -105,3 +105,23 @@ fn k6_the_list_of_masks_is_bounded_and_the_masking_is_not() {
     assert_eq!(Mask::default().apply(&mut event).len(), MAX_LISTED);
     assert!(!event.to_string().contains("canary"));
 }
+
+#[test]
+fn k5_a_configured_credential_is_masked_in_every_form() {
+    for separate in [false, true] {
+        let header = ("X-Agent-Identity".to_owned(), "canary".to_owned());
+        let raw = RawHeader { key: header.0.clone(), value: String::new(), raw_value: header.1.clone().into() };
+        let http = Http {
+            path: "/a?x_agent_identity=canary".to_owned(),
+            headers: if separate { Vec::new() } else { vec![header] },
+            header_map: separate.then(|| vec![raw]),
+            ..Http::default()
+        };
+        let mut record = fixture::record();
+        record.attributes = Some(fixture::attributes(http));
+        let format = fixture::format(true, Mask::default().with_credential("x-agent-identity"));
+        let line = fixture::line(&format, record);
+        assert!(line.contains("X-Agent-Identity"), "{line}");
+        assert!(!line.contains("canary") && !line.contains("Y2FuYXJ5"), "{line}");
+    }
+}

@@ -337,3 +337,34 @@ fn the_user_is_what_the_claims_say() {
         assert_eq!(world.denied(&key.token(changes.clone())), Reason::TokenClaimInvalid, "{changes}");
     }
 }
+
+#[test]
+fn c8_a_workload_is_no_user() {
+    let subjects = [
+        ("spiffe://td/agent", true),
+        ("SPIFFE://td/agent", true),
+        ("spiffe://", true),
+        ("alice", false),
+        ("https://td/spiffe://a", false),
+        ("spiffe:td", false),
+        // Cut within a character, a prefix of as many bytes.
+        ("spiffe:/é", false),
+    ];
+    for allowed in [false, true] {
+        let (mut world, key) = ruled(|rules| rules.workload_subjects = allowed);
+        for (subject, is_workload) in subjects {
+            let token = key.token(json!({"sub": subject}));
+            // Twice: where the verification is kept, this is asked again.
+            for _ in 0..2 {
+                match world.verify(&token) {
+                    Ok(user) => assert!(user.subject == subject && (allowed || !is_workload), "{subject}"),
+                    refused => {
+                        assert_eq!(reason(refused, subject), Reason::TokenSubjectWorkload);
+                        assert!(is_workload && !allowed, "{subject}");
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(Reason::TokenSubjectWorkload.http_status(), 401);
+}

@@ -4,19 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::encoding::AsDer as _;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
-use aws_lc_rs::signature::ECDSA_P384_SHA384_FIXED_SIGNING;
-use aws_lc_rs::signature::EcdsaKeyPair;
-use aws_lc_rs::signature::EcdsaSigningAlgorithm;
-use aws_lc_rs::signature::Ed25519KeyPair;
-use aws_lc_rs::signature::RsaKeyPair;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::EncodingKey;
-use jsonwebtoken::jwk::Jwk;
-use rcgen::KeyPair as RcgenKeyPair;
 use serde_json::Value as Json;
 use serde_json::json;
 
@@ -25,6 +12,9 @@ use crate::decision::Reason;
 use crate::facts::User;
 use crate::jose::Algorithm;
 use crate::jose::KeySet;
+pub(super) use crate::jose::fixtures::SigningKey;
+pub(super) use crate::jose::fixtures::changed;
+pub(super) use crate::jose::fixtures::encode;
 use crate::token::Config;
 use crate::token::IssuerConfig;
 use crate::token::KeySets;
@@ -38,68 +28,10 @@ pub(super) const AUDIENCE: &str = "orders-api";
 pub(super) const NOW: i64 = 1_800_000_000;
 pub(super) const LEEWAY: i64 = 30;
 
-/// A key that signs, and its public half.
-pub(super) struct SigningKey {
-    pub(super) jwk: Json,
-    algorithm: jsonwebtoken::Algorithm,
-    key: EncodingKey,
-}
-
 impl SigningKey {
-    pub(super) fn es256(kid: &str) -> Self {
-        Self::ec(kid, &ECDSA_P256_SHA256_FIXED_SIGNING, jsonwebtoken::Algorithm::ES256)
-    }
-
-    pub(super) fn es384(kid: &str) -> Self {
-        Self::ec(kid, &ECDSA_P384_SHA384_FIXED_SIGNING, jsonwebtoken::Algorithm::ES384)
-    }
-
-    pub(super) fn ed25519(kid: &str) -> Self {
-        let pair = Ed25519KeyPair::generate().unwrap();
-        let key = EncodingKey::from_ed_der(pair.to_pkcs8v1().unwrap().as_ref());
-        Self::new(kid, jsonwebtoken::Algorithm::EdDSA, key)
-    }
-
-    pub(super) fn rsa(kid: &str, algorithm: jsonwebtoken::Algorithm) -> Self {
-        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
-        // rcgen knows how to take PKCS #8 apart into the PKCS #1 that jsonwebtoken wants.
-        let pkcs8 = pair.as_der().unwrap();
-        let pem = RcgenKeyPair::try_from(pkcs8.as_ref()).unwrap().serialize_pem();
-        Self::new(kid, algorithm, EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap())
-    }
-
-    fn ec(kid: &str, curve: &'static EcdsaSigningAlgorithm, algorithm: jsonwebtoken::Algorithm) -> Self {
-        let pair = EcdsaKeyPair::generate(curve).unwrap();
-        Self::new(kid, algorithm, EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref()))
-    }
-
-    fn new(kid: &str, algorithm: jsonwebtoken::Algorithm, key: EncodingKey) -> Self {
-        let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&key, algorithm).unwrap()).unwrap();
-        jwk["kid"] = json!(kid);
-        jwk["use"] = json!("sig");
-        jwk["alg"] = json!(format!("{algorithm:?}"));
-        Self { jwk, algorithm, key }
-    }
-
     /// The header that this key's tokens have.
     pub(super) fn header(&self) -> Json {
-        json!({"alg": format!("{:?}", self.algorithm), "typ": "at+jwt", "kid": self.jwk["kid"]})
-    }
-
-    /// A token of header and claims, each taken as it prints.
-    pub(super) fn sign(&self, header: &impl ToString, claims: &impl ToString) -> String {
-        self.sign_bytes(header.to_string().as_bytes(), claims.to_string().as_bytes())
-    }
-
-    pub(super) fn sign_bytes(&self, header: &[u8], claims: &[u8]) -> String {
-        self.sign_parts(&encode(header), &encode(claims))
-    }
-
-    /// A token of parts that are encoded already, however badly.
-    pub(super) fn sign_parts(&self, header: &str, claims: &str) -> String {
-        let input = format!("{header}.{claims}");
-        let signature = jsonwebtoken::crypto::sign(input.as_bytes(), &self.key, self.algorithm).unwrap();
-        format!("{input}.{signature}")
+        self.typed("at+jwt")
     }
 
     /// A token with this key's header and the usual claims, some of them replaced; null removes.
@@ -108,28 +40,10 @@ impl SigningKey {
     }
 }
 
-pub(super) fn encode(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
 /// Claims that are accepted, some of them replaced; null removes.
 pub(super) fn claims(changes: Json) -> Json {
     let base = json!({"iss": ISSUER, "sub": "alice", "aud": AUDIENCE, "exp": NOW + 300, "iat": NOW - 10});
     changed(base, changes)
-}
-
-/// `base` with members replaced, and those taken away that are null.
-pub(super) fn changed(mut base: Json, changes: Json) -> Json {
-    let Json::Object(changes) = changes else { panic!("changes are an object") };
-    let object = base.as_object_mut().unwrap();
-    for (name, value) in changes {
-        if value.is_null() {
-            object.remove(&name);
-        } else {
-            object.insert(name, value);
-        }
-    }
-    base
 }
 
 pub(super) fn issuer(name: &str) -> IssuerConfig {

@@ -15,8 +15,10 @@ use super::JWT_SVID;
 use super::RSA;
 use super::WIT_SVID;
 use super::X509_SVID;
+use crate::jose::JwkError;
 use crate::jose::KeySet;
 use crate::jose::KeyUse;
+use crate::jose::VerificationKey;
 use crate::jose::json;
 use crate::jose::json::Limits;
 use crate::spiffe_id::TrustDomain;
@@ -25,6 +27,8 @@ use crate::spiffe_id::TrustDomain;
 const BUNDLE_LIMITS: Limits = Limits { depth: 8, values: 16_384 };
 /// How PEM begins; text may stand before it.
 const PEM_BEGIN: &[u8] = b"-----BEGIN ";
+const PEM_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+const PEM_PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
 
 impl Bundle {
     /// Reads a bundle, or a part of one, in whichever form it has: PEM certificates, the SPIFFE bundle format (SPIFFE
@@ -59,7 +63,7 @@ impl Bundle {
     /// [`BundleError`] where there are too many.
     pub fn from_workload_api(domain: &TrustDomain, x509: &[Vec<u8>], jwt: &[Json]) -> Result<Self, BundleError> {
         let mut bundle = Self::empty();
-        bundle.add_authorities(domain, x509)?;
+        bundle.add_authorities(domain, x509.iter().cloned().enumerate().collect())?;
         let named: Vec<Json> = jwt.iter().map(with_use).collect();
         bundle.jwt = KeySet::from_keys(&named, KeyUse::Svid(JWT_SVID), RSA)?;
         Ok(bundle)
@@ -73,51 +77,71 @@ impl Bundle {
             return Err(BundleError::Pem);
         }
         let mut bundle = Self::empty();
-        bundle.add_authorities(domain, &certificates)?;
+        if count(document, PEM_CERTIFICATE) > certificates.len() {
+            bundle.warnings.push("PEM that does not begin a line is not read".to_owned());
+        }
+        if count(document, PEM_PRIVATE_KEY) > 0 {
+            bundle.warnings.push("there is a private key in the bundle's file, where nobody needs one".to_owned());
+        }
+        bundle.add_authorities(domain, certificates.into_iter().enumerate().collect())?;
         Ok(bundle)
     }
 
     fn from_json(document: &[u8], domain: &TrustDomain) -> Result<Self, BundleError> {
         let members = json::read_object(document, BUNDLE_LIMITS).map_err(BundleError::Json)?;
-        if members.contains_key("keys") {
+        // A trust domain may have the name `keys`; a JWT bundle is a text.
+        if members.get("keys").is_some_and(|keys| !keys.is_string()) {
             return Self::from_members(&members, domain);
         }
+        // spiffe-helper writes the name, SPIRE's agent prints the ID.
         let jwt_bundle = members.get(domain.as_str()).or_else(|| members.get(&format!("spiffe://{domain}")));
         let text = jwt_bundle.and_then(Json::as_str).ok_or(BundleError::OtherDomain)?;
         let inner = STANDARD.decode(text).map_err(|_which_byte| BundleError::Member("JWT bundle"))?;
         let members = json::read_object(&inner, BUNDLE_LIMITS).map_err(BundleError::Json)?;
-        let keys = list(&members, "keys")?;
-        Self::from_workload_api(domain, &[], keys)
+        Self::from_workload_api(domain, &[], list(&members, "keys")?)
     }
 
     fn from_members(members: &Map<String, Json>, domain: &TrustDomain) -> Result<Self, BundleError> {
         let keys = list(members, "keys")?;
         let mut bundle = Self::empty();
-        let certificates = keys.iter().filter(|key| key.get("use").is_some_and(|stated| stated == X509_SVID));
-        let mut ders = Vec::new();
-        for (position, key) in certificates.enumerate() {
-            match certificate(key) {
-                Some(der) => ders.push(der),
-                None => bundle
-                    .warnings
-                    .push(format!("X.509 authority {position} has not exactly one `x5c`: it is not used")),
+        let mut certificates = Vec::new();
+        for (place, key) in keys.iter().enumerate().filter_map(|(place, key)| Some((place, key.as_object()?))) {
+            match key.get("use") {
+                None => bundle.warnings.push(format!("key {place} has no `use`: it is not used")),
+                Some(stated) if stated == X509_SVID => match certificate(key) {
+                    Ok(der) => certificates.push((place, der)),
+                    Err(why) => bundle.warn_of(place, &format!("{why}: it is not used")),
+                },
+                Some(_) => {}
             }
         }
-        bundle.add_authorities(domain, &ders)?;
+        bundle.add_authorities(domain, certificates)?;
         bundle.jwt = KeySet::from_keys(keys, KeyUse::Svid(JWT_SVID), RSA)?;
         bundle.wit = KeySet::from_keys(keys, KeyUse::Svid(WIT_SVID), RSA)?;
         bundle.sequence = whole(members, "spiffe_sequence")?;
-        bundle.refresh_hint = whole(members, "spiffe_refresh_hint")?.map(Duration::from_secs);
+        // To look again at once, and always, is no interval: zero says nothing.
+        let hint = whole(members, "spiffe_refresh_hint")?.filter(|seconds| *seconds > 0);
+        bundle.refresh_hint = hint.map(Duration::from_secs);
         Ok(bundle)
     }
 }
 
-/// The one certificate of an X.509 authority's JWK (SPIFFE Trust Domain and Bundle §4.2, RFC 7517 §4.7).
-fn certificate(key: &Json) -> Option<Vec<u8>> {
-    match key.get("x5c").and_then(Json::as_array).map(Vec::as_slice) {
-        Some([Json::String(text)]) => STANDARD.decode(text).ok(),
-        _ => None,
+/// The certificate of an X.509 authority's JWK: the first of `x5c` (X509-SVID §6.2, RFC 7517 §4.7).
+fn certificate(key: &Map<String, Json>) -> Result<Vec<u8>, &'static str> {
+    match VerificationKey::from_jwk(key, KeyUse::Svid(X509_SVID), RSA) {
+        // SPIFFE Trust Domain and Bundle §4.2.1.
+        Err(JwkError::KeyType) => return Err("has an unknown `kty`"),
+        Err(JwkError::Private | JwkError::Symmetric) => return Err("has its private part in it"),
+        // The key itself is the certificate's affair: it may be of a kind that tokens are not signed with.
+        Ok(_) | Err(_) => {}
     }
+    let first = key.get("x5c").and_then(Json::as_array).and_then(|list| list.first()).and_then(Json::as_str);
+    let text = first.ok_or("has no `x5c`")?;
+    STANDARD.decode(text).map_err(|_which_byte| "has an `x5c` that is no base64")
+}
+
+fn count(document: &[u8], wanted: &[u8]) -> usize {
+    document.windows(wanted.len()).filter(|window| *window == wanted).count()
 }
 
 fn with_use(key: &Json) -> Json {

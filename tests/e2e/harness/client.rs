@@ -44,7 +44,7 @@ pub(crate) struct Seen(Json);
 #[derive(Clone)]
 pub(crate) struct Client {
     address: SocketAddr,
-    tls: Option<TlsConnector>,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
 /// A kept connection, for one request after the other.
@@ -137,14 +137,18 @@ impl Client {
         Self { address, tls: None }
     }
 
-    /// With a client certificate.
-    pub(crate) fn with_certificate(address: SocketAddr, trusted: &str, identity: &Keyed) -> Self {
+    /// With a client certificate, to the server of this name or address, for which one of the trusted authorities vouches.
+    pub(crate) fn with_certificate(address: SocketAddr, name: &str, trusted: &str, identity: &Keyed) -> Self {
+        let certificates = |pem: &str| CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap()).unwrap();
-        let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()];
+        for authority in certificates(trusted).unwrap() {
+            roots.add(authority).unwrap();
+        }
+        let chain = certificates(&identity.certificate).unwrap();
         let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
         let config = ClientConfig::builder().with_root_certificates(roots).with_client_auth_cert(chain, key).unwrap();
-        Self { address, tls: Some(TlsConnector::from(Arc::new(config))) }
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        Self { address, tls: Some((TlsConnector::from(Arc::new(config)), name)) }
     }
 
     /// Sends one request on a connection of its own.
@@ -161,7 +165,7 @@ impl Client {
     pub(crate) async fn connect(&self) -> io::Result<Connection> {
         let tcp = TcpStream::connect(self.address).await?;
         let stream: Box<dyn Stream> = match &self.tls {
-            Some(tls) => Box::new(tls.connect(ServerName::IpAddress(self.address.ip().into()), tcp).await?),
+            Some((tls, name)) => Box::new(tls.connect(name.clone(), tcp).await?),
             None => Box::new(tcp),
         };
         Ok(Connection { stream, unread: Vec::new() })

@@ -1,5 +1,6 @@
 //! A real Envoy in front of the upstream, set up as it should be unless a test says otherwise.
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::process::Command;
 use serde_json::Value as Json;
 use serde_json::json;
 
+use super::super::peers::certs::authorizer_id;
 use super::child::Child;
 use super::client::Call;
 use super::client::Client;
@@ -21,6 +23,8 @@ use super::tool;
 pub(crate) struct EnvoySetup {
     /// How clients come in.
     pub(crate) transport: Transport,
+    /// Whether Countersign is asked over mutual TLS.
+    pub(crate) checks_over_tls: bool,
     /// Merged over the HTTP connection manager.
     pub(crate) manager: Json,
     /// Merged over the `ext_authz` filter.
@@ -37,6 +41,8 @@ pub(crate) enum Transport {
     MutualTls,
     /// TLS with a client certificate that may have expired.
     ExpiredToo,
+    /// TLS with any client certificate at all, which nobody verifies.
+    Unverified,
     /// No TLS.
     Plaintext,
 }
@@ -45,31 +51,43 @@ pub(crate) enum Transport {
 pub(crate) struct Envoy {
     child: Child,
     admin: Client,
-    address: SocketAddr,
+    listeners: HashMap<String, SocketAddr>,
     access_log: PathBuf,
 }
 
 impl Envoy {
     /// Starts it before an upstream, with Countersigns to ask.
     pub(crate) async fn start(dir: &Path, setup: &EnvoySetup, checks: &[&str], upstream: &str) -> Self {
+        Self::run(dir, &bootstrap(setup, checks, upstream)).await
+    }
+
+    /// Starts it with this configuration, and waits until it is live.
+    pub(crate) async fn run(dir: &Path, bootstrap: &Json) -> Self {
         let config = dir.join("envoy.json");
-        fs::write(&config, bootstrap(setup, checks, upstream).to_string()).unwrap();
+        fs::write(&config, bootstrap.to_string()).unwrap();
         let mut command = Command::new(tool("ENVOY"));
         command.arg("-c").arg(&config);
         command.args(["--admin-address-path", "envoy.admin", "--use-dynamic-base-id", "--concurrency", "2"]);
         command.args(["--log-level", "warning", "--file-flush-interval-msec", "50"]);
+        // Whoever gives it secrets wants to know its name.
+        command.args(["--service-node", "test", "--service-cluster", "test"]);
         let child = Child::start("envoy", &mut command, dir);
-        let (admin, address) = eventually("Envoy", async || {
+        let (admin, listeners) = eventually("Envoy", async || {
             child.must_run();
             listening(&dir.join("envoy.admin")).await
         })
         .await;
-        Self { child, admin, address, access_log: dir.join("access.log") }
+        Self { child, admin, listeners, access_log: dir.join("access.log") }
     }
 
     /// Where clients connect.
-    pub(crate) const fn address(&self) -> SocketAddr {
-        self.address
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener("inbound")
+    }
+
+    /// Where clients of the listener with this name connect.
+    pub(crate) fn listener(&self, name: &str) -> SocketAddr {
+        self.listeners[name]
     }
 
     /// A counter, by its full name.
@@ -90,15 +108,18 @@ impl Envoy {
     }
 }
 
-/// The admin side and the listener's address, once Envoy is live.
-async fn listening(admin_file: &Path) -> Option<(Client, SocketAddr)> {
+/// The admin side and the listeners' addresses, once Envoy is live.
+async fn listening(admin_file: &Path) -> Option<(Client, HashMap<String, SocketAddr>)> {
     let admin = Client::plaintext(fs::read_to_string(admin_file).ok()?.parse().ok()?);
     if admin.try_send(&Call::get("/ready")).await.ok()?.status != 200 {
         return None;
     }
     let listeners = admin.try_send(&Call::get("/listeners")).await.ok()?.text();
-    let address = listeners.lines().next()?.strip_prefix("inbound::")?.parse().ok()?;
-    Some((admin, address))
+    let listener = |line: &str| {
+        let (name, address) = line.split_once("::")?;
+        Some((name.to_owned(), address.parse().ok()?))
+    };
+    Some((admin, listeners.lines().map(listener).collect::<Option<_>>()?))
 }
 
 fn bootstrap(setup: &EnvoySetup, checks: &[&str], upstream: &str) -> Json {
@@ -107,7 +128,7 @@ fn bootstrap(setup: &EnvoySetup, checks: &[&str], upstream: &str) -> Json {
         "typed_config": merged(manager(setup), &setup.manager),
     }]});
     if setup.transport != Transport::Plaintext {
-        chain["transport_socket"] = mutual_tls(setup.transport == Transport::ExpiredToo);
+        chain["transport_socket"] = mutual_tls(setup.transport);
     }
     json!({
         "admin": {"address": envoy_address("127.0.0.1:0")},
@@ -117,25 +138,45 @@ fn bootstrap(setup: &EnvoySetup, checks: &[&str], upstream: &str) -> Json {
                 "address": envoy_address("127.0.0.1:0"),
                 "filter_chains": [chain],
             }],
-            "clusters": [countersign_cluster(checks), cluster("accounts", &[upstream])],
+            "clusters": [countersign_cluster(checks, setup.checks_over_tls), cluster("accounts", &[upstream])],
         },
     })
 }
 
-fn mutual_tls(allow_expired: bool) -> Json {
+fn mutual_tls(transport: Transport) -> Json {
+    let chain_verification = if transport == Transport::Unverified { "ACCEPT_UNTRUSTED" } else { "VERIFY_TRUST_CHAIN" };
     json!({
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
             "require_client_certificate": true,
             "common_tls_context": {
-                "tls_certificates": [{
-                    "certificate_chain": {"filename": "envoy.pem"},
-                    "private_key": {"filename": "envoy.key"},
-                }],
+                "tls_certificates": [own_certificate()],
                 "validation_context": {
                     "trusted_ca": {"filename": "mesh-ca.pem"},
-                    "allow_expired_certificate": allow_expired,
+                    "allow_expired_certificate": transport == Transport::ExpiredToo,
+                    "trust_chain_verification": chain_verification,
+                },
+            },
+        },
+    })
+}
+
+fn own_certificate() -> Json {
+    json!({"certificate_chain": {"filename": "envoy.pem"}, "private_key": {"filename": "envoy.key"}})
+}
+
+/// The proxy proves itself to Countersign, and asks nobody else.
+fn upstream_tls() -> Json {
+    json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "common_tls_context": {
+                "tls_certificates": [own_certificate()],
+                "validation_context": {
+                    "trusted_ca": {"filename": "mesh-ca.pem"},
+                    "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": authorizer_id()}}],
                 },
             },
         },
@@ -172,7 +213,8 @@ fn manager(setup: &EnvoySetup) -> Json {
     })
 }
 
-fn ext_authz() -> Json {
+/// The `ext_authz` filter as it should be.
+pub(crate) fn ext_authz() -> Json {
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
         "transport_api_version": "V3",
@@ -202,9 +244,10 @@ fn routes(setup: &EnvoySetup) -> Vec<Json> {
 }
 
 /// Checked for health much more often than the `drain_delay` of the tests.
-fn countersign_cluster(checks: &[&str]) -> Json {
+fn countersign_cluster(checks: &[&str], tls: bool) -> Json {
+    let socket = if tls { json!({"transport_socket": upstream_tls()}) } else { Json::Null };
     merged(
-        cluster("countersign", checks),
+        merged(cluster("countersign", checks), &socket),
         &json!({
             "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -222,7 +265,8 @@ fn countersign_cluster(checks: &[&str]) -> Json {
     )
 }
 
-fn cluster(name: &str, addresses: &[&str]) -> Json {
+/// A cluster of fixed addresses.
+pub(crate) fn cluster(name: &str, addresses: &[&str]) -> Json {
     let endpoint = |address: &&str| json!({"endpoint": {"address": envoy_address(address)}});
     json!({
         "name": name,
@@ -234,7 +278,7 @@ fn cluster(name: &str, addresses: &[&str]) -> Json {
 }
 
 /// An address as Countersign's configuration writes it, as Envoy's has it.
-fn envoy_address(address: &str) -> Json {
+pub(crate) fn envoy_address(address: &str) -> Json {
     if let Some(path) = address.strip_prefix("unix://") {
         return json!({"pipe": {"path": path}});
     }

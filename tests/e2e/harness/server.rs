@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use serde_json::Value as Json;
 use serde_json::json;
 
+use super::super::peers::certs::Keyed;
 use super::child::Child;
 use super::client::Call;
 use super::client::Client;
@@ -23,6 +24,8 @@ pub(crate) struct Server {
     child: Child,
     checks: String,
     probes: SocketAddr,
+    prober: Client,
+    private: SocketAddr,
     read: AtomicUsize,
 }
 
@@ -52,6 +55,13 @@ impl Record {
     }
 }
 
+/// A client of the probes over TLS; its certificate is not asked for.
+fn prober(dir: &Path, probes: SocketAddr) -> Client {
+    let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
+    let identity = Keyed { certificate: read("planner.pem"), key: read("planner.key") };
+    Client::with_certificate(probes, "localhost", &read("mesh-ca.pem"), &identity)
+}
+
 impl Server {
     /// Starts it with these settings, on free ports, which it names in its log.
     pub(crate) async fn start(dir: &Path, number: usize, settings: &Json) -> Self {
@@ -69,8 +79,11 @@ impl Server {
         })
         .await;
         let mut checks: Vec<String> = serde_json::from_str(listening["checks"].as_str().unwrap()).unwrap();
-        let probes = listening["probes"].as_str().unwrap().parse().unwrap();
-        Self { child, checks: checks.remove(0), probes, read: AtomicUsize::new(0) }
+        let address = |name: &str| listening[name].as_str().unwrap().parse().unwrap();
+        let (probes, private) = (address("probes"), address("private"));
+        let tls = settings["admin"]["tls"]["enabled"] == true;
+        let prober = if tls { prober(dir, probes) } else { Client::plaintext(probes) };
+        Self { child, checks: checks.remove(0), probes, prober, private, read: AtomicUsize::new(0) }
     }
 
     /// Where it takes checks: the first of its addresses, as the configuration writes it.
@@ -89,7 +102,17 @@ impl Server {
 
     /// Asks the admin side; nothing while it does not listen.
     pub(crate) async fn probe(&self, path: &str) -> Option<Reply> {
-        Client::plaintext(self.probes).try_send(&Call::get(path)).await.ok()
+        self.prober.try_send(&Call::get(path)).await.ok()
+    }
+
+    /// Where the probes are.
+    pub(crate) const fn probes(&self) -> SocketAddr {
+        self.probes
+    }
+
+    /// Where the private side of the admin side listens.
+    pub(crate) const fn private(&self) -> SocketAddr {
+        self.private
     }
 
     /// The sum of a metric's series whose labels contain all of these texts.

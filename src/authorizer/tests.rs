@@ -1,0 +1,167 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::*;
+use crate::facts::Request;
+use crate::identity::JwtSvidConfig;
+use crate::identity::WimseConfig;
+use crate::jose::fixtures::SigningKey;
+use crate::jose::fixtures::changed;
+use crate::policy::Compatibility;
+use crate::spiffe_id::TrustDomain;
+use crate::trust::Bundle;
+use crate::trust::Bundles;
+use crate::trust::Origin;
+
+const NOW: UnixTime = UnixTime::from_seconds(1_795_515_072);
+const HEADER: &str = "x-spiffe-jwt-svid";
+const SETS_ITS_OWN: &str = r#"allow := {"allowed": true, "headers": {"x-spiffe-jwt-svid": "for the upstream"}}"#;
+const REMOVES_IT: &str = r#"allow := {"allowed": true, "request_headers_to_remove": ["X-Spiffe-Jwt-Svid"]}"#;
+
+/// An authorizer that believes JWT-SVIDs of `td`, and a policy of one rule.
+struct World {
+    authorizer: Authorizer,
+    key: SigningKey,
+}
+
+impl World {
+    fn new(compatibility: Compatibility, caller: Requirement, rule: &str) -> Self {
+        let key = SigningKey::es256("k");
+        let revision = Revision {
+            number: 1,
+            policy: "test".into(),
+            rules: Arc::new(rules(compatibility, caller)),
+            keys: Arc::new(token::KeySets::empty(Arc::default())),
+            trust: Arc::new(believing(&key)),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.rego"), format!("package envoy.authz\n\n{rule}\n")).unwrap();
+        // Debug builds are slow, and machines that test are busy.
+        let config = policy::Config {
+            paths: vec![folder.path().to_owned()],
+            time_limit: Duration::from_secs(5),
+            ..policy::Config::default()
+        };
+        let instance = policy::Bundle::load(&config).unwrap().instance().unwrap();
+        Self { authorizer: Authorizer::new(Arc::new(revision), instance), key }
+    }
+
+    fn svid(&self) -> String {
+        let claims = json!({"sub": "spiffe://td/agent", "aud": "orders", "exp": NOW.seconds() + 60});
+        self.key.sign(&self.key.typed("JWT"), &claims)
+    }
+
+    fn ask(&mut self, headers: &[(&str, &str)]) -> (Decision, Record) {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let http = Http { method: "GET".to_owned(), path: "/".to_owned(), headers, ..Http::default() };
+        let attributes =
+            Attributes { request: Some(Request { http: Some(http), ..Request::default() }), ..Attributes::default() };
+        let mut record = Record::new(Uuid::nil(), NOW);
+        let check = Check { attributes: &attributes, decision_id: Uuid::nil(), now: NOW, unknown_key: None };
+        match self.authorizer.decide(&check, &mut record, &mut Stopwatch::start()) {
+            Step::Decided(decision) => (decision, record),
+            Step::NeedsKeys(_) => panic!("there are no issuers"),
+        }
+    }
+
+    fn reason(&mut self, headers: &[(&str, &str)]) -> Option<Reason> {
+        match self.ask(headers).0 {
+            Decision::Allow(_) => None,
+            Decision::Deny(denial) => Some(denial.reason),
+        }
+    }
+
+    /// How the header leaves: set to what, and removed how often.
+    fn leaves(&mut self, headers: &[(&str, &str)]) -> (Vec<String>, usize) {
+        let Decision::Allow(grant) = self.ask(headers).0 else { panic!("allowed") };
+        let set = grant.effects.headers.iter().filter(|field| field.name() == HEADER);
+        let removed = grant.effects.headers_to_remove.iter().filter(|name| name.eq_ignore_ascii_case(HEADER));
+        (set.map(|field| field.value().to_owned()).collect(), removed.count())
+    }
+}
+
+fn rules(compatibility: Compatibility, caller: Requirement) -> Rules {
+    let routes = Defaults {
+        caller,
+        token: TokenMode::Off,
+        path: "envoy/authz/allow".to_owned(),
+        owned_header_prefix: "x-countersign-".to_owned(),
+        reason_in_body: false,
+    };
+    let identity = identity::Config {
+        jwt_svid: Some(JwtSvidConfig { header: HEADER.to_owned(), audiences: vec!["orders".to_owned()] }),
+        wimse: Some(WimseConfig { audiences: vec!["https://orders.example".to_owned()] }),
+        ..identity::Config::default()
+    };
+    Rules {
+        entry_point: routes.path.as_str().into(),
+        output: policy::OutputRules { compatibility, owned_prefix: routes.owned_header_prefix.clone() },
+        routes,
+        identity,
+        token: Arc::default(),
+        input: input::Config { normalise: true, parse_body: false },
+        shape: Shape::Strict,
+    }
+}
+
+fn believing(key: &SigningKey) -> Bundles {
+    let domain = TrustDomain::parse("td").unwrap();
+    let document = json!({"keys": [changed(key.jwk.clone(), json!({"use": "jwt-svid"}))]}).to_string();
+    let bundle = Bundle::parse(document.as_bytes(), &domain).unwrap();
+    let mut bundles = Bundles::default();
+    bundles.insert(domain, bundle, Origin::Files, NOW);
+    bundles
+}
+
+#[test]
+fn a_token_of_a_workload_names_the_caller_to_the_policy() {
+    let rule = r#"allow if { input.caller.spiffe_id == "spiffe://td/agent"; input.caller.proof == "jwt_svid" }"#;
+    let mut world = World::new(Compatibility::Strict, Requirement::Required, rule);
+    let svid = world.svid();
+    let (decision, record) = world.ask(&[(HEADER, &svid)]);
+    let Decision::Allow(grant) = decision else { panic!("allowed") };
+    assert_eq!(record.caller.unwrap().spiffe_id.as_str(), "spiffe://td/agent");
+    let caller = grant.effects.headers.iter().find(|field| field.name() == "x-countersign-caller").unwrap();
+    assert_eq!(caller.value(), "spiffe://td/agent");
+    assert_eq!(world.reason(&[]), Some(Reason::CallerMissing));
+}
+
+#[test]
+fn where_a_caller_is_optional_absent_is_null_and_bad_is_denied() {
+    let mut world = World::new(Compatibility::Strict, Requirement::Optional, "allow if input.caller == null");
+    assert_eq!(world.reason(&[]), None);
+    let svid = world.svid();
+    assert_eq!(world.reason(&[(HEADER, &svid)]), Some(Reason::PolicyUndefined));
+    for (headers, reason) in [
+        ([(HEADER, "")], Reason::CallerJwtSvidMalformed),
+        ([(HEADER, "a.b.c")], Reason::CallerJwtSvidMalformed),
+        ([("workload-identity-token", "a.b.c")], Reason::CallerWptMissing),
+        ([("workload-proof-token", "a.b.c")], Reason::CallerWitMalformed),
+    ] {
+        assert_eq!(world.reason(&headers), Some(reason), "{headers:?}");
+    }
+    let stranger = World::new(Compatibility::Strict, Requirement::Optional, "allow := true").svid();
+    assert_eq!(world.reason(&[(HEADER, &stranger)]), Some(Reason::CallerJwtSvidSignature));
+}
+
+#[test]
+fn a_jwt_svid_goes_no_further() {
+    let strict = |rule: &str| World::new(Compatibility::Strict, Requirement::Optional, rule);
+    for rule in ["allow := true", REMOVES_IT] {
+        let mut world = strict(rule);
+        let svid = world.svid();
+        assert_eq!(world.leaves(&[(HEADER, &svid)]), (Vec::new(), 1), "{rule}");
+        assert_eq!(world.leaves(&[]), (Vec::new(), 1), "{rule}");
+    }
+    // What the policy sets overwrites what came, and is removed by nobody.
+    let mut world = strict(SETS_ITS_OWN);
+    let svid = world.svid();
+    assert_eq!(world.leaves(&[(HEADER, &svid)]), (vec!["for the upstream".to_owned()], 0));
+    // OPA's plugin takes nothing away.
+    let mut world = World::new(Compatibility::OpaEnvoy, Requirement::Optional, "allow := true");
+    let svid = world.svid();
+    assert_eq!(world.leaves(&[(HEADER, &svid)]), (Vec::new(), 0));
+}
