@@ -54,7 +54,7 @@ fn stages(criterion: &mut Criterion) {
         ..identity::Config::default()
     });
     criterion.bench_function("identity", |bench| {
-        bench.iter(|| resolver.resolve(black_box(&attributes), &trust, NOW).unwrap())
+        bench.iter(|| resolver.resolve(black_box(&attributes), &trust, NOW).unwrap());
     });
 
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -51,7 +51,6 @@ use crate::telemetry;
 use crate::telemetry::Metrics;
 use crate::token;
 use crate::trust;
-use crate::trust::Bundles;
 use crate::trust::Material;
 use crate::trust::tls::Clients;
 use crate::trust::tls::InForce;
@@ -170,8 +169,7 @@ impl App {
         let (log, writer) = start_log(&loaded.settings, &metrics)?;
         let (drain, draining) = watch::channel(false);
         let (health, others) = OtherServices::new(listen.reflection).await?;
-        let bundles = Arc::new(Bundles::empty(&loaded.settings.spiffe));
-        let material: InForce = Arc::new(ArcSwap::from_pointee(Material { svid: None, bundles }));
+        let material: InForce = Arc::new(ArcSwap::from_pointee(Material::empty(&loaded.settings.spiffe)));
         let terms = terms(&listen, &material)?;
         let start_worker = |index| {
             let service = workers::Parts {

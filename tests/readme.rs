@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::iter;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
@@ -24,7 +25,7 @@ const PAGES: &[&str] =
     &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "policies/README.md", "tests/cases/README.md"];
 /// How long a token is good for: far longer than the test takes.
 const LIFETIME_SECONDS: i64 = 300;
-const COMMANDS: [&str; 4] = ["serve", "eval", "check", "test"];
+const COMMANDS: [&str; 5] = ["serve", "eval", "check", "identity", "test"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -165,10 +166,9 @@ fn every_make_target_shown_exists() {
 
 #[test]
 fn every_help_says_what_the_exit_codes_mean() {
-    for arguments in
-        [&["--help"][..], &["serve", "--help"], &["eval", "--help"], &["check", "--help"], &["test", "--help"]]
-    {
-        let output = countersign(root(), arguments);
+    let helps = COMMANDS.iter().map(|command| vec![*command, "--help"]);
+    for arguments in iter::once(vec!["--help"]).chain(helps) {
+        let output = countersign(root(), &arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         let text = stdout(&output);
         assert!(

@@ -22,7 +22,8 @@ from demo import ALICE
 from demo import Case
 
 CONFIG = demo.DEMO / "spire"
-ROTATION_SECONDS = 60  # half of a certificate's life of twenty is normal
+ROTATIONS = 2
+ROTATION_SECONDS = 60  # SPIRE renews after a part of a certificate's life: seconds are normal
 
 PARTNER = "partner.example"
 
@@ -45,12 +46,12 @@ CASES = [
         domain=PARTNER,
     ),
     Case(
-        "GET /accounts/42", "forged", ALICE, None, None,
+        "GET /accounts/42", "forger", ALICE, None, None,
         "The planner's name, signed by the partner's root: an authority that is trusted, but not for this name.\n"
         "Envoy's SPIFFE validator keeps the domains apart, and Countersign is not asked.",
     ),
     Case(
-        "GET /accounts/42", "forged", ALICE, 403, "caller_certificate_untrusted",
+        "GET /accounts/42", "forger", ALICE, 403, "caller_certificate_untrusted",
         "The same forgery at a door where Envoy takes any certificate.\n"
         "Countersign proves what is forwarded by the bundle of the domain that it names, and by no other.",
         door="credulous",
@@ -101,19 +102,20 @@ class SpireDemo(demo.Demo):
         return super().run(cases) + self.watch_rotation()
 
     def watch_rotation(self):
-        """Waits for Countersign's next certificate, with requests all the while, and gives back how many went wrong."""
-        print("\nCountersign's certificate lives for twenty seconds. Waiting for the next one, with requests all the while …")
-        first, deadline = self.expiry(), time.monotonic() + ROTATION_SECONDS
-        answers = []
-        while self.expiry() == first and time.monotonic() < deadline:
+        """Waits for Countersign's next certificates, with requests all the while, and gives back how many went wrong."""
+        print("\nCountersign's certificate lives for twenty seconds. Waiting for the next ones, with requests all the while:\n")
+        expiries, answers, deadline = [self.expiry()], [], time.monotonic() + ROTATION_SECONDS
+        print(f"      one that ends at {clock(expiries[0])}")
+        while len(expiries) <= ROTATIONS and time.monotonic() < deadline:
             answers.append(self.send(CASES[0])[0])
-        answers.append(self.send(CASES[0])[0])
+            if (now := self.expiry()) != expiries[-1]:
+                expiries.append(now)
+                print(f"      then one that ends at {clock(now)}")
         allowed = answers.count(200)
-        print(f"      until {clock(first)} → until {clock(self.expiry())}; {allowed} of {len(answers)} requests allowed")
-        problems = (self.expiry() == first) + len(answers) - allowed
+        print(f"      {allowed} of {len(answers)} requests allowed\n")
+        problems = len(answers) - allowed + (len(expiries) <= ROTATIONS)
         if problems:
-            print("      WRONG: wanted a new certificate, and every request allowed")
-        print()
+            print("      WRONG: wanted new certificates, and every request allowed\n")
         return problems
 
     def expiry(self):
@@ -128,7 +130,7 @@ class SpireDemo(demo.Demo):
             return http.client.HTTPConnection("127.0.0.1", self.ports[case.door], timeout=10)
         own = self.x509_svid(demo.agent_id("planner"), "demo.example")
         context = ssl.create_default_context(cafile=own.bundle)
-        if case.agent == "forged":
+        if case.agent == "forger":
             context.load_cert_chain(self.dir / "forged.pem", self.dir / "forged.key")
         else:
             svid = self.x509_svid(case.caller, case.domain)

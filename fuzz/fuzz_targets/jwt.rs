@@ -15,9 +15,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::clock::UnixTime;
 use countersign::jose::Algorithm;
+use countersign::jose::KeySet;
 use countersign::token::Config;
 use countersign::token::IssuerConfig;
-use countersign::jose::KeySet;
 use countersign::token::KeySets;
 use countersign::token::KeySource;
 use countersign::token::Verifier;
@@ -56,7 +56,7 @@ fuzz_target!(|data: &[u8]| {
 fn check(user: Option<Arc<countersign::facts::User>>) {
     let Some(user) = user else { return };
     assert_eq!(user.issuer, ISSUER);
-    assert!(!user.subject.is_empty());
+    assert!(!user.subject.is_empty() && !user.subject.starts_with("spiffe://"));
     assert!(user.audience.iter().any(|audience| audience == AUDIENCE));
     assert!(user.expires_at + LEEWAY > NOW);
     assert!(user.issued_at.is_none_or(|issued| issued <= NOW + LEEWAY));
@@ -91,6 +91,7 @@ fn world() -> World {
         refresh_cooldown: Duration::MAX,
         max_stale: Duration::MAX,
         optional: false,
+        workload_subjects: false,
     };
     let config = Arc::new(Config { issuers: vec![issuer] });
     let index = config.index_of(ISSUER).expect("configured");

@@ -10,6 +10,7 @@ use countersign::identity::Config;
 use countersign::identity::Resolver;
 use countersign::identity::XfccMode;
 use countersign::identity::xfcc;
+use countersign::trust::Bundles;
 use libfuzzer_sys::fuzz_target;
 
 // Line feeds stand for the ends of headers: no header has one within.
@@ -29,7 +30,8 @@ fuzz_target!(|data: &[u8]| {
 
 fn resolve(xfcc: XfccMode, request: &Attributes) -> Option<String> {
     let config = Config { xfcc, ..Config::default() };
-    let caller = Resolver::new(config).resolve(request, UnixTime::from_seconds(1_795_515_072)).ok()??;
+    let caller =
+        Resolver::new(config).resolve(request, &Bundles::default(), UnixTime::from_seconds(1_795_515_072)).ok()??;
     Some(caller.spiffe_id.to_string())
 }
 

@@ -37,7 +37,6 @@ use crate::token::KeySets;
 use crate::token::KeySource;
 use crate::token::refresh::RefreshHandle;
 use crate::token::refresh::load_keys;
-use crate::trust::Bundles;
 use crate::trust::Material;
 use crate::trust::refresh::StatusHandle;
 use crate::trust::report::Report;
@@ -85,7 +84,7 @@ impl Publisher {
         let (bundle, instances) = build(bundle, ports.workers.len()).await?;
         let rules = Arc::new(settings.rules());
         let keys = Arc::new(KeySets::empty(Arc::clone(&rules.token)));
-        let material = Material { svid: None, bundles: Arc::new(Bundles::empty(&settings.spiffe)) };
+        let material = Material::empty(&settings.spiffe);
         let issuers = refreshing::issuers(Arc::clone(&keys), &ports.metrics);
         let trust = refreshing::trust(&settings.spiffe, material.clone(), &ports.metrics);
         let (settings, policy) = (Arc::new(settings), bundle.revision().into());
@@ -167,7 +166,7 @@ impl Publisher {
         let rules = Arc::new(settings.rules());
         let keys = keys_for(&rules.token, &self.keys).await;
         if settings.spiffe != self.settings.spiffe {
-            let material = self.material.carried_over(&settings.spiffe, &self.settings.spiffe);
+            let material = Material::carried_over(&settings.spiffe, &self.material, &self.settings.spiffe);
             self.trust = refreshing::trust(&settings.spiffe, material.clone(), &self.ports.metrics);
             self.ports.material.store(Arc::new(material.clone()));
             self.material = material;
@@ -238,7 +237,7 @@ impl Publisher {
         self.ports.readiness.keys(waited_for, unavailable);
         let identity = Report::new(&self.settings.spiffe, &self.material, &self.trust.handle.status(), now);
         self.ports.readiness.trust(self.material.waited_for(&self.settings.spiffe), identity.troubles());
-        self.ports.shown_identity.store(Arc::new(identity.to_json()));
+        self.ports.shown_identity.store(Arc::new(serde_json::to_value(&identity).unwrap_or_default()));
         self.ports.readiness.in_force(self.number);
         let ready = self.ports.readiness.is_ready();
         self.ports.metrics.set_ready(ready);

@@ -1,5 +1,7 @@
 //! `countersign identity`.
 
+use serde_json::json;
+
 use super::ConfigArgument;
 use crate::app::identity;
 use crate::app::identity::Found;
@@ -34,7 +36,7 @@ pub(super) fn run(arguments: &Arguments) -> u8 {
     super::report(&problems);
     match arguments.format {
         Format::Text => super::say(&report),
-        Format::Json => super::say(report.to_json()),
+        Format::Json => super::say(json!(report)),
     }
     if problems.iter().any(Problem::is_error) { super::FAILED } else { super::DONE }
 }

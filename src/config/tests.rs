@@ -24,13 +24,25 @@ issuers:
 policy: {paths: [policies]}
 ";
 
+/// Files that configurations here and in the documentation name.
+const NAMED_FILES: &[&str] = &[
+    "jwks.json",
+    "ca.pem",
+    "svid.pem",
+    "svid_key.pem",
+    "svid_bundle.pem",
+    "jwt_bundle.json",
+    "partner.json",
+    "prod.json",
+];
+
 /// A folder with the files that configurations here name, and what variables they know.
 struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for file in ["jwks.json", "ca.pem", "svid.pem", "svid_key.pem", "partner.json", "partner_jwt.json"] {
+        for file in NAMED_FILES {
             fs::write(folder.path().join(file), "{}").unwrap();
         }
         fs::create_dir(folder.path().join("policies")).unwrap();

@@ -1,6 +1,5 @@
 //! Certificates for tests.
 
-pub(crate) mod authority;
 pub(crate) mod ca;
 
 use rcgen::CertificateParams;

@@ -1,14 +1,12 @@
 //! Everything held and trusted at one moment.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Bundles;
 use super::Config;
 use super::Svid;
+use crate::spiffe_id::TrustDomain;
 
 /// What the program holds, and what it trusts: replaced whole.
 #[derive(Debug, Clone, Default)]
@@ -25,13 +23,13 @@ impl Material {
         Self { svid: None, bundles: Arc::new(Bundles::empty(config)) }
     }
 
-    /// What of this, which is in force by the configuration `known`, serves another one too: all that comes from the same
-    /// places, so that a reload need not wait for what is known already.
+    /// What `config` begins with, where `previous` is in force by the configuration `known`: all that comes from the
+    /// same places, so that a reload does not wait for what is known already.
     #[must_use]
-    pub fn carried_over(&self, config: &Config, known: &Config) -> Self {
+    pub fn carried_over(config: &Config, previous: &Self, known: &Config) -> Self {
         let mut bundles = Bundles::empty(config);
-        bundles.carry_over(&self.bundles, config, known);
-        let svid = self.svid.clone().filter(|_| config.has_svid() && own_place(config) == own_place(known));
+        bundles.carry_over(&previous.bundles, config, known);
+        let svid = previous.svid.clone().filter(|_| config.has_svid() && own_place(config) == own_place(known));
         Self { svid, bundles: Arc::new(bundles) }
     }
 
@@ -39,10 +37,10 @@ impl Material {
     pub fn waited_for(&self, config: &Config) -> BTreeSet<String> {
         let svid = (config.has_svid() && self.svid.is_none()).then(|| "own certificate".to_owned());
         let workload_api = self.bundles.awaits_workload_api().then(|| "bundles of the Workload API".to_owned());
-        let optional = |domain: &str| {
-            config.bundles.iter().any(|bundle| bundle.optional && bundle.trust_domain.as_str() == domain)
+        let optional = |domain: &TrustDomain| {
+            config.bundles.iter().any(|bundle| bundle.optional && bundle.trust_domain == *domain)
         };
-        let awaited = self.bundles.awaited().filter(|domain| !optional(domain.as_str()));
+        let awaited = self.bundles.awaited().filter(|domain| !optional(domain));
         svid.into_iter().chain(workload_api).chain(awaited.map(|domain| format!("bundle of {domain}"))).collect()
     }
 }
@@ -52,3 +50,6 @@ fn own_place(config: &Config) -> impl PartialEq {
     let workload_api = config.svid.is_none().then_some((&config.workload_api, &config.svid_id));
     (config.svid.as_ref(), workload_api)
 }
+
+#[cfg(test)]
+mod tests;

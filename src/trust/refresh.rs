@@ -3,7 +3,7 @@
 //! One task for each place that the configuration names: the Workload API, the own certificate's files, and each trust
 //! domain with files or an endpoint of its own. What they bring is joined in one [`Material`], published whenever it
 //! differs from the one before. INVARIANT: trouble changes nothing. Whatever fails, what is held stays in force, and the
-//! status, the log and the metrics say so; docs/trust.md says what that means for each place.
+//! status, the log and the metrics say so; docs/spiffe.md says what that means for each place.
 
 mod check;
 mod endpoint;

@@ -1,10 +1,11 @@
 //! What the program holds and trusts, as `/identity` and `countersign identity` show it. No secret is in it: of the own
 //! certificate the name, the serial number and the times, never the key.
 
+mod troubles;
+
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::Value as Json;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
@@ -21,7 +22,7 @@ use crate::spiffe_id::TrustDomain;
 #[cfg(test)]
 mod tests;
 
-/// Own identity and trust at one moment: for machines by [`Report::to_json`], for people by [`Display`](fmt::Display).
+/// Own identity and trust at one moment: as JSON by [`Serialize`], as text by [`Display`](fmt::Display).
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The own certificate.
@@ -114,29 +115,6 @@ impl Report {
                 .collect(),
             awaited: awaited.collect(),
         }
-    }
-
-    /// For machines.
-    pub fn to_json(&self) -> Json {
-        serde_json::to_value(self).unwrap_or_default()
-    }
-
-    /// What is not as it should be, in words: what still serves, but will not for ever.
-    pub fn troubles(&self) -> Vec<String> {
-        let Self { svid, svid_files, workload_api, trust_domains, awaited } = self;
-        let expired = svid.iter().filter(|svid| svid.expires_in_seconds <= 0);
-        let own = expired.map(|svid| format!("own certificate: expired at {}", svid.not_after));
-        let files = svid_files.iter().filter_map(|source| source.last_error.as_ref());
-        let files = files.map(|error| format!("own certificate: {error}"));
-        let connection = workload_api.iter().filter_map(|connection| connection.last_error.as_ref());
-        let connection = connection.map(|error| format!("Workload API: {error}"));
-        let domains = trust_domains.iter().flat_map(|domain| {
-            notes(domain).map(|note| format!("bundle of {}: {note}", domain.name)).collect::<Vec<_>>()
-        });
-        let awaited = awaited.iter().filter_map(|awaited| {
-            awaited.last_error.as_ref().map(|error| format!("bundle of {}: {error}", awaited.trust_domain))
-        });
-        own.chain(files).chain(connection).chain(domains).chain(awaited).collect()
     }
 }
 

@@ -38,7 +38,7 @@ use super::peers::token::TokenRequest;
 use super::peers::upstream;
 
 /// How long anything may take that normally takes far less: a busy machine is no failure.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Allows everybody who gets as far as the policy.
 pub(super) const ALLOW: &str = "package envoy.authz\n\nallow := true\n";

@@ -1,5 +1,6 @@
 //! The agent goes away and comes back.
 
+use serde_json::Value as Json;
 use serde_json::json;
 
 use super::super::harness::client::Call;
@@ -26,27 +27,26 @@ async fn i7_without_its_agent_countersign_serves_with_what_it_holds() {
         }
     };
     let connected = async || metric(&server, "countersign_workload_api_connected", &[]).await;
-    let readiness = async || server.probe("/readyz").await.map(|reply| (reply.status, reply.text()));
+    let troubles = async || {
+        let reply = server.probe("/readyz").await.unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        serde_json::from_str::<Json>(&reply.text()).unwrap()["trust_troubles"].to_string()
+    };
     let expiry = async || metric(&server, "countersign_svid_expiry_timestamp_seconds", &[]).await;
 
     all_allowed().await;
     assert_eq!(connected().await, 1);
-    let (status, well) = readiness().await.unwrap();
-    assert_eq!(status, 200, "{well}");
+    assert_eq!(troubles().await, "[]");
     let first_expiry = expiry().await;
 
     domains.prod.stop_agent();
     eventually("the news of the agent's end", async || (connected().await == 0).then_some(())).await;
-    let troubled = eventually("the trouble in the body", async || {
-        readiness().await.filter(|(status, body)| *status == 200 && *body != well).map(|(_, body)| body)
-    })
-    .await;
-    assert!(troubled.to_lowercase().contains("workload api"), "{troubled}");
+    eventually("the trouble", async || troubles().await.contains("Workload API").then_some(())).await;
     all_allowed().await;
 
     domains.prod.start_agent().await.unwrap();
     eventually("the agent", async || (connected().await == 1).then_some(())).await;
     eventually("a new certificate", async || (expiry().await > first_expiry).then_some(())).await;
-    eventually("the end of the trouble", async || readiness().await.filter(|(_, body)| *body == well)).await;
+    eventually("the end of the trouble", async || (troubles().await == "[]").then_some(())).await;
     all_allowed().await;
 }

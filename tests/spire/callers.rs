@@ -32,9 +32,10 @@ const JWT_SVID: &str = "x-spiffe-jwt-svid";
 
 /// Everything behind three listeners, with these changes to Countersign's configuration.
 struct Stack {
-    domains: Domains,
     server: Server,
     envoy: Envoy,
+    // Last, so that the folder goes after those who write to it.
+    domains: Domains,
 }
 
 impl Stack {
@@ -42,7 +43,7 @@ impl Stack {
         let domains = Domains::start(lifetimes).await;
         let server = domains.countersign(0, &settings(&domains)).await;
         let envoy = domains.envoy(&[MESH, UNVERIFIED, PLAINTEXT], &[], server.checks()).await;
-        Self { domains, server, envoy }
+        Self { server, envoy, domains }
     }
 
     async fn client(&self, door: &Door, identity: &Keyed) -> Client {
@@ -84,9 +85,8 @@ async fn callers_of_both_domains_are_proven_and_decided_by_policy() {
         let (reply, record) = stack.ask(&client, &Call::get(target)).await;
         assert_eq!((reply.status, record.reason().to_owned()), wanted, "{caller} {target}: {record:?}");
         let logged = &record.0["countersign"]["caller"];
-        let domain = caller.split('/').nth(2).unwrap();
-        assert_eq!((&logged["spiffe_id"], &logged["trust_domain"]), (&json!(caller), &json!(domain)), "{logged}");
-        assert_eq!(logged["proof"], "verified_certificate", "{logged}");
+        let proven = (&json!(caller), &json!("verified_certificate"));
+        assert_eq!((&logged["spiffe_id"], &logged["proof"]), proven, "{logged}");
         if reply.status == 200 {
             assert_eq!(reply.seen().header("x-countersign-caller"), [caller]);
         }

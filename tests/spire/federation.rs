@@ -38,12 +38,8 @@ async fn of_domain(server: &Server, name: &str, trust_domain: &str) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn bundles_come_from_spires_own_endpoints_of_both_profiles() {
     let web = Authority::new("web").unwrap();
-    let domains = Domains::start_with(Lifetimes::ORDINARY, |dir| {
-        web.issue(&Leaf::local_server()).unwrap().write(dir, "web").unwrap();
-        fs::write(dir.join("web-ca.pem"), web.pem()).unwrap();
-        Endpoint::HttpsWeb { certificate: dir.join("web.pem"), key: dir.join("web.key") }
-    })
-    .await;
+    let domains = Domains::start_with(Lifetimes::ORDINARY, Endpoint::HttpsWeb(&web)).await;
+    fs::write(domains.dir().join("web-ca.pem"), web.pem()).unwrap();
     fs::write(domains.dir().join("prod.json"), domains.prod.bundle().await.unwrap()).unwrap();
     let bundles = json!([
         {

@@ -56,8 +56,12 @@ pub(super) const UNVERIFIED: Door = Door { name: "unverified", transport: Transp
 /// A listener without TLS.
 pub(super) const PLAINTEXT: Door = Door { name: "plaintext", transport: Transport::Plaintext, asks_as: "gateway" };
 
+/// Envoy's names for the agents.
+pub(super) const PROD_AGENT: &str = "agent of prod.example";
+pub(super) const PARTNER_AGENT: &str = "agent of partner.example";
+
 /// The proxy that may ask Countersign.
-const GATEWAY: Asker = Asker { name: "gateway", identity: Some(("prod", envoy::GATEWAY)), tls: TlsVersions::Usual };
+const GATEWAY: Asker = Asker { name: "gateway", identity: Some((PROD_AGENT, envoy::GATEWAY)), tls: TlsVersions::Usual };
 
 /// The DNS name in the certificates of proxies and of Countersign.
 pub(super) const SERVER_NAME: &str = "localhost";
@@ -92,11 +96,11 @@ pub(super) struct Domains {
 impl Domains {
     /// Starts and federates both, and registers everybody.
     pub(super) async fn start(lifetimes: Lifetimes) -> Self {
-        Self::start_with(lifetimes, |_dir| Endpoint::HttpsSpiffe).await
+        Self::start_with(lifetimes, Endpoint::HttpsSpiffe).await
     }
 
     /// The same, with another bundle endpoint of partner.example.
-    pub(super) async fn start_with(lifetimes: Lifetimes, endpoint: impl FnOnce(&Path) -> Endpoint) -> Self {
+    pub(super) async fn start_with(lifetimes: Lifetimes, endpoint: Endpoint<'_>) -> Self {
         let (programs, dir) = (Programs::from_environment().unwrap(), TempDir::new().unwrap());
         let partner_root = Authority::of("partner.example", "the partner's root").unwrap();
         let start = |trust_domain: &'static str, root, endpoint| {
@@ -109,7 +113,7 @@ impl Domains {
         };
         let (mut prod, mut partner) = tokio::join!(
             start("prod.example", None, Endpoint::HttpsSpiffe),
-            start("partner.example", Some(&partner_root), endpoint(dir.path()))
+            start("partner.example", Some(&partner_root), endpoint)
         );
         tokio::try_join!(prod.federate_with(&partner), partner.federate_with(&prod)).unwrap();
         let (envoy, helper) = (program(tool("ENVOY")), program(tool("SPIFFE_HELPER")));
@@ -190,7 +194,7 @@ impl Domains {
         let (prod, partner) = (self.prod.workload_api(), self.partner.workload_api());
         let askers: Vec<_> = [GATEWAY].iter().chain(more_askers).copied().collect();
         let proxy = Proxy {
-            agents: &[("prod", &prod), ("partner", &partner)],
+            agents: &[(PROD_AGENT, &prod), (PARTNER_AGENT, &partner)],
             doors,
             askers: &askers,
             checks,

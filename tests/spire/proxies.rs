@@ -23,7 +23,9 @@ use super::super::peers::certs::Keyed;
 use super::super::peers::certs::Leaf;
 use super::harness::Domains;
 use super::harness::Lifetimes;
+use super::harness::PARTNER_AGENT;
 use super::harness::PLAINTEXT;
+use super::harness::PROD_AGENT;
 use super::harness::SERVER_NAME;
 use super::harness::envoy::Asker;
 use super::harness::envoy::Door;
@@ -37,10 +39,10 @@ const PARTNERS_GATEWAY: &str = "spiffe://partner.example/gateway";
 
 /// The connections that Envoy makes, besides the gateway's.
 const ASKERS: [Asker; 4] = [
-    Asker { name: "another", identity: Some(("prod", ANOTHER_GATEWAY)), tls: TlsVersions::Usual },
-    Asker { name: "partner", identity: Some(("partner", PARTNERS_GATEWAY)), tls: TlsVersions::Usual },
+    Asker { name: "another", identity: Some((PROD_AGENT, ANOTHER_GATEWAY)), tls: TlsVersions::Usual },
+    Asker { name: "partner", identity: Some((PARTNER_AGENT, PARTNERS_GATEWAY)), tls: TlsVersions::Usual },
     Asker { name: "nobody", identity: None, tls: TlsVersions::Usual },
-    Asker { name: "old-tls", identity: Some(("prod", GATEWAY)), tls: TlsVersions::OnlyOneDotOne },
+    Asker { name: "old-tls", identity: Some((PROD_AGENT, GATEWAY)), tls: TlsVersions::OnlyOneDotOne },
 ];
 
 const fn door(name: &'static str) -> Door {

@@ -9,6 +9,7 @@ mod workload;
 
 use std::env;
 use std::fs;
+use std::net::IpAddr;
 use std::net::SocketAddrV4;
 use std::path::Path;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ use self::process::Process;
 pub(crate) use self::workload::Svid;
 use super::certs::Authority;
 use super::certs::Keyed;
+use super::certs::Leaf;
 
 /// How long a server or an agent may take to be ready: normally one second.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -50,7 +52,7 @@ pub(crate) struct Settings<'a> {
     /// How long its certificates live.
     pub(crate) lives: Lives,
     /// How others fetch its bundle.
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: Endpoint<'a>,
     /// The root above the server, whose authority is then an intermediate. None: the server is its own root.
     pub(crate) root: Option<&'a Authority>,
 }
@@ -64,17 +66,12 @@ pub(crate) struct Lives {
 }
 
 /// How the bundle endpoint proves itself: SPIFFE Federation §5.
-#[derive(Debug, Clone)]
-pub(crate) enum Endpoint {
+#[derive(Clone, Copy)]
+pub(crate) enum Endpoint<'a> {
     /// By the server's own X509-SVID.
     HttpsSpiffe,
-    /// By a certificate of the web's kind.
-    HttpsWeb {
-        /// PEM.
-        certificate: PathBuf,
-        /// PEM.
-        key: PathBuf,
-    },
+    /// By a certificate of the web's kind, which this authority signs.
+    HttpsWeb(&'a Authority),
 }
 
 /// A registration: who may be whom.
@@ -98,7 +95,7 @@ pub(crate) struct Entry {
 pub(crate) struct TrustDomain {
     name: String,
     programs: Programs,
-    endpoint: Endpoint,
+    proves_itself_by_svid: bool,
     addresses: Addresses,
     files: Files,
     server: Process,
@@ -144,6 +141,10 @@ impl TrustDomain {
             let root = Keyed { certificate: root.pem(), key: root.0.key().serialize_pem() };
             root.write(dir, "root")?;
         }
+        if let Endpoint::HttpsWeb(authority) = settings.endpoint {
+            let addresses = vec![IpAddr::V4(*addresses.bundle.ip())];
+            authority.issue(&Leaf { addresses, ..Leaf::local_server() })?.write(dir, "web")?;
+        }
         fs::write(files.server_config(), config::server(settings, &addresses, &files))?;
         fs::write(files.agent_config(), config::agent(settings.trust_domain, &addresses, &files))?;
         let mut command = Command::new(&programs.server);
@@ -153,7 +154,7 @@ impl TrustDomain {
         Ok(Self {
             name: settings.trust_domain.to_owned(),
             programs: programs.clone(),
-            endpoint: settings.endpoint.clone(),
+            proves_itself_by_svid: matches!(settings.endpoint, Endpoint::HttpsSpiffe),
             addresses,
             files,
             server,
@@ -216,11 +217,10 @@ impl TrustDomain {
         let (file, url, server) = (file.display().to_string(), other.endpoint_url(), other.id("/spire/server"));
         let mut arguments = vec!["-trustDomain", &other.name, "-bundleEndpointURL", &url];
         arguments.extend(["-trustDomainBundleFormat", "spiffe", "-trustDomainBundlePath", &file]);
-        match other.endpoint {
-            Endpoint::HttpsSpiffe => {
-                arguments.extend(["-bundleEndpointProfile", "https_spiffe", "-endpointSpiffeID", &server]);
-            }
-            Endpoint::HttpsWeb { .. } => arguments.extend(["-bundleEndpointProfile", "https_web"]),
+        if other.proves_itself_by_svid {
+            arguments.extend(["-bundleEndpointProfile", "https_spiffe", "-endpointSpiffeID", &server]);
+        } else {
+            arguments.extend(["-bundleEndpointProfile", "https_web"]);
         }
         self.administer("federation create", &arguments).await.map(drop)
     }

@@ -11,6 +11,7 @@ use crate::config::walk::Section;
 use crate::config::words::Profile;
 use crate::decision::header;
 use crate::identity;
+use crate::identity::wimse;
 use crate::identity::xfcc;
 use crate::listener::Address;
 use crate::listener::Tls;
@@ -23,8 +24,7 @@ use crate::trust::BundleConfig;
 const MAX_HEADER_BYTES: usize = 64;
 
 /// Headers that hold something else: the user's token, cookies, what the proxy says of its peer, and a WIMSE proof.
-const OTHER_HEADERS: [&str; 5] =
-    ["authorization", "cookie", xfcc::HEADER, "workload-identity-token", "workload-proof-token"];
+const OTHER_HEADERS: [&str; 5] = ["authorization", "cookie", xfcc::HEADER, wimse::IDENTITY_TOKEN, wimse::PROOF_TOKEN];
 
 const SOURCES_HINT: &str = "set spiffe.workload_api, or name the trust domains below spiffe.bundles";
 
@@ -51,6 +51,16 @@ pub(crate) fn jwt_svid_header(text: &str) -> Result<(), Fault> {
         _ => return Ok(()),
     };
     Err(Fault::new(fault, hint))
+}
+
+/// Where services are reached, as a proof names its target: by HTTP, and in the one spelling that is compared.
+pub(crate) fn wimse_audience(text: &str) -> Result<(), Fault> {
+    let fault =
+        |message: String| Fault::new(message, "write it like `https://orders.example` or `https://orders.example/v1`");
+    if !text.starts_with("https://") && !text.starts_with("http://") {
+        return Err(fault("does not begin with `https://` or `http://`".to_owned()));
+    }
+    wimse::Audience::parse(text).map(drop).map_err(|error| fault(error.to_string()))
 }
 
 /// A certificate is of no use without its key, nor a key without its certificate.

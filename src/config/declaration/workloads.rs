@@ -7,7 +7,6 @@ use crate::config::format::choice;
 use crate::config::format::files::file;
 use crate::config::format::list;
 use crate::config::format::network::https_url;
-use crate::config::format::network::service;
 use crate::config::format::network::workload_api;
 use crate::config::format::text;
 use crate::config::limits;
@@ -93,6 +92,7 @@ pub(crate) fn jwt_svid(section: &mut Section<'_>) -> Option<JwtSvidConfig> {
 
 /// A Workload-Identity-Token with its proof as evidence; `None` where it is off.
 pub(crate) fn wimse(section: &mut Section<'_>) -> Option<WimseConfig> {
-    let audiences = section.get("audiences", list(service()).at_most(limits::AUDIENCES), "[]");
+    let audience = text("service's address").checked(rules::wimse_audience);
+    let audiences = section.get("audiences", list(audience).at_most(limits::AUDIENCES), "[]");
     (!audiences.is_empty()).then_some(WimseConfig { audiences })
 }

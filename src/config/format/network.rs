@@ -1,4 +1,4 @@
-//! Addresses: to listen at, of issuers and agents, of services.
+//! Addresses: to listen at, of issuers, of agents.
 
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
@@ -6,7 +6,6 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use http::Uri;
-use http::uri::Authority;
 use serde_json::json;
 
 use crate::config::format::Fault;
@@ -50,11 +49,6 @@ pub(crate) fn workload_api() -> Scalar<String> {
         placeholder: String::new(),
         parse: Box::new(|text, _| parse_workload_api(text)),
     }
-}
-
-/// Where services are reached: scheme, host, perhaps a port, perhaps a path.
-pub(crate) fn service() -> Scalar<String> {
-    text("service's address").checked(check_service)
 }
 
 /// Prints an address as it would be written.
@@ -135,41 +129,6 @@ fn check_https(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A beginning for URIs to be compared with: in the spelling that URIs are normalised to (RFC 3986 §6.2.2), without parts
-/// that could not be a beginning.
-fn check_service(text: &str) -> Result<(), Fault> {
-    let fault = |message| Fault::new(message, "write it like `https://orders.example` or `https://orders.example/v1`");
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let rest = rest.ok_or_else(|| fault("does not begin with `https://` or `http://`"))?;
-    if rest.contains(['?', '#']) {
-        return Err(fault("has a query or a fragment"));
-    }
-    let host = rest.split('/').next().unwrap_or_default();
-    if host.contains('@') {
-        return Err(fault("has user information"));
-    }
-    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Err(fault("has a host in upper case"));
-    }
-    let authority: Authority = host.parse().map_err(|_| fault("has no host"))?;
-    if authority.host().is_empty() {
-        return Err(fault("has no host"));
-    }
-    if authority.host().len() < host.len() && authority.port_u16().is_none() {
-        return Err(fault("has no port behind the colon"));
-    }
-    text.parse::<Uri>().map_err(|_| fault("has characters that no address has"))?;
-    let path = rest.strip_prefix(host).unwrap_or_default();
-    if is_plain(path) { Ok(()) } else { Err(fault("has a path that could be written in another way")) }
-}
-
-/// Whether a path has no segment that is empty, but for the last, or that leads elsewhere, escaped or not.
-fn is_plain(path: &str) -> bool {
-    let lower = path.to_ascii_lowercase();
-    let is_odd = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
-    !["//", "%2e", "%2f", "%5c", "\\"].iter().any(|odd| lower.contains(odd)) && !path.split('/').any(is_odd)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,45 +179,6 @@ mod tests {
             let fault = parse_workload_api(text).unwrap_err();
             assert!(fault.message.starts_with(message), "{text}: {}", fault.message);
             assert!(fault.hint.contains("unix:///run/spire/agent.sock"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_service_is_a_beginning_of_addresses() {
-        for good in [
-            "https://orders.example",
-            "https://orders.example/",
-            "https://orders.example:8443/v1/orders",
-            "http://127.0.0.1:8080",
-            "https://[2001:db8::1]:8443",
-        ] {
-            assert!(check_service(good).is_ok(), "{good}");
-        }
-        for (bad, message) in [
-            ("", "does not begin with"),
-            ("orders.example", "does not begin with"),
-            ("HTTPS://orders.example", "does not begin with"),
-            ("spiffe://prod.example/orders", "does not begin with"),
-            ("https://", "has no host"),
-            ("https:///v1", "has no host"),
-            ("https://:8443", "has no host"),
-            ("https://orders example", "has no host"),
-            ("https://Orders.example", "has a host in upper case"),
-            ("https://user@orders.example", "has user information"),
-            ("https://orders.example?a=b", "has a query or a fragment"),
-            ("https://orders.example#a", "has a query or a fragment"),
-            ("https://orders.example:", "has no port"),
-            ("https://orders.example:65536", "has no port"),
-            ("https://orders.example/a b", "has characters"),
-            ("https://orders.example//a", "has a path that could be written in another way"),
-            ("https://orders.example/a/../b", "has a path that could be written in another way"),
-            ("https://orders.example/a/.;b", "has a path that could be written in another way"),
-            ("https://orders.example/a%2fb", "has a path that could be written in another way"),
-            ("https://orders.example/%2E%2E/b", "has a path that could be written in another way"),
-        ] {
-            let fault = check_service(bad).unwrap_err();
-            assert!(fault.message.starts_with(message), "{bad}: {}", fault.message);
-            assert!(fault.hint.contains("https://orders.example"), "{bad}");
         }
     }
 

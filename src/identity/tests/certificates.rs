@@ -17,9 +17,9 @@ use crate::trust::Bundles;
 use crate::trust::certificate::Leaf;
 use crate::trust::fixtures::HOUR;
 use crate::trust::fixtures::NOW;
-use crate::trust::fixtures::authority::Ca;
-use crate::trust::fixtures::authority::bundle;
-use crate::trust::fixtures::authority::valid;
+use crate::trust::fixtures::ca::Ca;
+use crate::trust::fixtures::ca::bundle;
+use crate::trust::fixtures::ca::valid;
 use crate::trust::fixtures::certificate;
 
 use super::ADMIN;

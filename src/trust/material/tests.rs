@@ -41,7 +41,7 @@ fn the_own_certificate_is_carried_over_where_it_comes_from_the_same_place() {
         (Config::default(), Config::default(), false),
     ] {
         let previous = Material { svid: Some(svid()), ..Material::empty(&known) };
-        let carried = previous.carried_over(&config, &known);
+        let carried = Material::carried_over(&config, &previous, &known);
         assert_eq!(carried.svid.is_some(), stays, "{known:?}\n{config:?}");
     }
 }
@@ -72,7 +72,7 @@ fn bundles_are_carried_over_and_what_is_new_is_awaited() {
         bundles: vec![bundle("same.example", "a"), bundle("moved.example", "c"), bundle("new.example", "d")],
         ..known.clone()
     };
-    let carried = previous.carried_over(&config, &known).bundles;
+    let carried = Material::carried_over(&config, &previous, &known).bundles;
     assert_eq!(carried.iter().map(|(domain, _)| domain.as_str()).collect::<Vec<_>>(), ["prod.example", "same.example"]);
     let awaited: Vec<_> = carried.awaited().map(TrustDomain::as_str).collect();
     assert_eq!((awaited, carried.awaits_workload_api()), (vec!["moved.example", "new.example"], false));

@@ -96,7 +96,7 @@ fn full() -> (Config, Material, Status) {
 #[test]
 fn json_tells_all_there_is() {
     let (config, material, status) = full();
-    let report = Report::new(&config, &material, &status, NOW).to_json();
+    let report = serde_json::to_value(Report::new(&config, &material, &status, NOW)).unwrap();
     let expected = json!({
         "svid": {
             "spiffe_id": "spiffe://prod.example/countersign",
@@ -178,7 +178,7 @@ fn an_expired_certificate_and_an_agent_that_is_away_are_said_to_be() {
     let error = Some("nobody there".to_owned());
     status.workload_api = Some(ConnectionStatus { connected: false, last_error: error, failures: 3 });
     let report = Report::new(&config, &material, &status, NOW);
-    assert_eq!(report.to_json()["svid"]["expires_in_seconds"], -90);
+    assert_eq!(serde_json::to_value(&report).unwrap()["svid"]["expires_in_seconds"], -90);
     let text = report.to_string();
     assert!(text.contains("2026-11-24T10:09:42Z, expired 90 s ago\n"), "{text}");
     assert!(text.contains("state       not connected; what it said before is in force\n"), "{text}");
@@ -197,19 +197,23 @@ fn every_trouble_is_told_and_nothing_else() {
     let missing = "bundle of missing.example: `bundle` cannot be read";
     assert_eq!(told(&material, &status), [&partner[..], &[missing]].concat());
     status.sources.insert(0, SourceStatus { last_error: Some("no key".to_owned()), ..SourceStatus::default() });
-    status.workload_api = Some(ConnectionStatus { last_error: Some("away".to_owned()), ..ConnectionStatus::default() });
-    material.svid = Some(own(NOW));
-    let rest = ["own certificate: expired at 2026-11-24T10:11:12Z", "own certificate: no key", "Workload API: away"];
-    assert_eq!(told(&material, &status), [&rest[..], &partner, &[missing]].concat());
-    // Before the first attempt nothing has failed.
-    let nothing = Status { workload_api: Some(ConnectionStatus::default()), sources: Vec::new() };
-    assert!(told(&Material::empty(&config), &nothing).is_empty());
-    let expired = authority(NOW.plus_seconds(-10));
+    material.svid = Some(own(NOW.plus_seconds(-1)));
+    let own = ["the own certificate expired at 2026-11-24T10:11:11Z", "own certificate: no key"];
+    let error = Some("no JWT".to_owned());
+    for (connected, last_error, api) in [
+        (true, error.clone(), "Workload API: no JWT"),
+        (false, error, "Workload API: no JWT"),
+        (false, None, "Workload API: not connected"),
+    ] {
+        status.workload_api = Some(ConnectionStatus { connected, last_error, failures: 0 });
+        assert_eq!(told(&material, &status), [&own[..], &[api], &partner, &[missing]].concat());
+    }
+    let expired = Bundle::parse(authority(NOW.plus_seconds(-10)).as_bytes(), &domain("prod.example")).unwrap();
     let mut bundles = Bundles::empty(&config);
-    let bundle = Bundle::parse(expired.as_bytes(), &domain("prod.example")).unwrap();
-    bundles.insert(domain("prod.example"), bundle, Origin::WorkloadApi, NOW);
+    bundles.insert(domain("prod.example"), expired, Origin::WorkloadApi, NOW);
     let expired = Material { svid: None, bundles: Arc::new(bundles) };
-    assert_eq!(told(&expired, &nothing), ["bundle of prod.example: none of its X.509 authorities is valid now"]);
+    let all_is_well = Status { workload_api: None, sources: Vec::new() };
+    assert_eq!(told(&expired, &all_is_well), ["bundle of prod.example: none of its X.509 authorities is valid now"]);
 }
 
 #[test]
@@ -235,7 +239,7 @@ fn k5_no_secret_is_in_it() {
     let svid = Svid::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
     let material = Material { svid: Some(Arc::new(svid)), ..Material::default() };
     let report = Report::new(&Config::default(), &material, &Status::default(), NOW);
-    let shown = format!("{report}{report:?}{material:?}{}", report.to_json());
+    let shown = format!("{report}{report:?}{material:?}{}", serde_json::to_string(&report).unwrap());
     for line in key.lines().filter(|line| !line.starts_with("-----")) {
         assert!(!shown.contains(line), "{shown}");
     }

@@ -105,10 +105,10 @@ pub(super) fn server(settings: &Settings<'_>, addresses: &Addresses, files: &Fil
         (files.quoted("server-data"), files.quoted("server.sock"), files.quoted("server-data/datastore.sqlite3"));
     let profile = match endpoint {
         Endpoint::HttpsSpiffe => "profile \"https_spiffe\" {}".to_owned(),
-        Endpoint::HttpsWeb { certificate, key } => format!(
-            "profile \"https_web\" {{ serving_cert_file {{ cert_file_path = {} key_file_path = {} }} }}",
-            quoted(certificate),
-            quoted(key)
+        Endpoint::HttpsWeb(_) => format!(
+            "profile \"https_web\" {{ serving_cert_file {{ cert_file_path = {} key_file_path = {} file_sync_interval = \"1h\" }} }}",
+            files.quoted("web.pem"),
+            files.quoted("web.key")
         ),
     };
     let upstream = root.as_ref().map_or_else(String::new, |_| {
