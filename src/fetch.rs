@@ -8,7 +8,7 @@ mod retry;
 #[cfg(test)]
 pub(crate) mod server;
 
-use std::error::Error as _;
+use std::error::Error;
 use std::fs::File;
 use std::future::Future;
 use std::io;
@@ -20,8 +20,10 @@ use reqwest::Certificate;
 use reqwest::ClientBuilder;
 use reqwest::StatusCode;
 use reqwest::redirect::Policy;
+use rustls::CertificateError;
 use rustls::ClientConfig;
-use thiserror::Error;
+use rustls::OtherError;
+use thiserror::Error as ThisError;
 
 pub use reqwest::Client;
 pub use reqwest::Url;
@@ -45,7 +47,7 @@ impl Default for FetchLimits {
 }
 
 /// Why no document came.
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 pub enum FetchError {
     /// It took longer than [`FetchLimits::time`].
     #[error("the fetch took longer than {} ms", .0.as_millis())]
@@ -153,10 +155,24 @@ fn request_failed(error: reqwest::Error) -> FetchError {
     let mut cause = error.source();
     while let Some(inner) = cause {
         text.push_str(": ");
-        text.push_str(&inner.to_string());
+        text.push_str(&refusal(inner).unwrap_or_else(|| inner.to_string()));
         cause = inner.source();
     }
     FetchError::Request(text.chars().take(MAX_ERROR_CHARACTERS).collect())
+}
+
+/// Why the server's certificate was refused, in the words of a verifier of ours: the library shows them as Rust values.
+fn refusal(mut cause: &(dyn Error + 'static)) -> Option<String> {
+    // Connectors wrap the error of TLS more than once, and a wrapper is no effect with a cause.
+    while let Some(inner) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        cause = inner;
+    }
+    match cause.downcast_ref() {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
+            Some(format!("the server's certificate is refused: {why}"))
+        }
+        _ => None,
+    }
 }
 
 /// Reads a file aside, since a file system may hang.

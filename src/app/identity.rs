@@ -8,8 +8,7 @@ use super::Environment;
 use crate::clock::UnixTime;
 use crate::config::Settings;
 use crate::problem::Problem;
-use crate::trust::refresh::Status;
-use crate::trust::refresh::load_once;
+use crate::trust::refresh::look_once;
 use crate::trust::report::Report;
 
 /// What a look around found.
@@ -29,7 +28,7 @@ pub fn look(path: &Path, environment: &Environment) -> Result<Found, Vec<Problem
     let settings = Settings::load(path, &**environment)?.settings;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| vec![Problem::error("", format!("no runtime: {error}"))])?;
-    let (material, problems) = runtime.block_on(load_once(&settings.spiffe));
-    let report = Report::new(&settings.spiffe, &material, &Status::default(), UnixTime::now());
+    let (material, status, problems) = runtime.block_on(look_once(&settings.spiffe));
+    let report = Report::new(&settings.spiffe, &material, &status, UnixTime::now());
     Ok(Found { report, problems })
 }

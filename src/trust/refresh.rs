@@ -18,6 +18,7 @@ mod tests;
 
 pub use check::check_files;
 pub use once::load_once;
+pub use once::look_once;
 pub use status::ConnectionStatus;
 pub use status::SourceStatus;
 pub use status::Status;
@@ -80,7 +81,7 @@ impl Default for Tuning {
             poll: Duration::from_secs(1),
             // SPIFFE Federation §4.1 recommends five minutes.
             interval: Duration::from_mins(5),
-            // A hint of 0 must not make a flood. SPIRE's server takes seconds to prepare a rotation, too.
+            // A hint of a second would press the other side, and nothing there changes that fast.
             shortest_interval: Duration::from_secs(5),
             // Withdrawn authorities are believed until the next fetch, so a hint cannot put it off for days.
             longest_interval: Duration::from_hours(1),
@@ -88,6 +89,13 @@ impl Default for Tuning {
             first_retry: Duration::from_secs(1),
             agent: AgentTuning::default(),
         }
+    }
+}
+
+impl Tuning {
+    /// How long after a fetch the next one is, by the bundle's refresh hint.
+    fn interval_by(&self, hint: Option<Duration>) -> Duration {
+        hint.map_or(self.interval, |hint| hint.max(self.shortest_interval).min(self.longest_interval))
     }
 }
 

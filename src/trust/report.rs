@@ -259,8 +259,12 @@ fn domain_rows(domains: &[Domain]) -> Vec<Vec<String>> {
 
 /// What is amiss with a trust domain.
 fn notes(domain: &Domain) -> impl Iterator<Item = &str> {
+    let Domain { x509_authorities: x509, jwt_authorities: jwt, wit_authorities: wit, .. } = domain;
+    let is_empty = x509.total == 0 && *jwt == 0 && *wit == 0;
+    let empty = is_empty.then_some("it has no authorities: no workload is trusted");
+    let ended = (x509.total > 0 && x509.valid == 0).then_some("none of its X.509 authorities is valid now");
     let rolled_back = domain.rolled_back.then_some("its sequence number has gone down");
-    rolled_back.into_iter().chain(domain.last_error.as_deref())
+    empty.into_iter().chain(ended).chain(rolled_back).chain(domain.last_error.as_deref())
 }
 
 fn row(name: &str, value: String) -> Vec<String> {

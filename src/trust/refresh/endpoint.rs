@@ -160,16 +160,11 @@ where
     async fn wait(&self, failures: u32) -> Duration {
         let held = self.held().await;
         let has_fetched = held.as_ref().is_some_and(|held| held.origin == Origin::Endpoint);
-        let interval = self.interval(held.and_then(|held| held.bundle.refresh_hint));
+        let interval = self.tuning.interval_by(held.and_then(|held| held.bundle.refresh_hint));
         if failures == 0 || has_fetched {
             return jittered(interval);
         }
         Backoff { first: self.tuning.first_retry.min(interval), longest: interval }.wait(failures)
-    }
-
-    fn interval(&self, hint: Option<Duration>) -> Duration {
-        let Tuning { interval, shortest_interval, longest_interval, .. } = self.tuning;
-        hint.map_or(interval, |hint| hint.max(shortest_interval).min(longest_interval))
     }
 
     async fn held(&self) -> Option<Held> {

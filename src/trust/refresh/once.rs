@@ -26,11 +26,21 @@ const MAX_FAILURES: u32 = 3;
 
 /// Gets everything once, within ten seconds. Each place that gave nothing is a problem.
 pub async fn load_once(config: &Config) -> (Material, Vec<Problem>) {
-    load_once_tuned(config, TIME, Tuning::default()).await
+    let (material, _status, problems) = look_once(config).await;
+    (material, problems)
 }
 
-/// The same as is done while serving, until each place has answered or was given up.
-pub(super) async fn load_once_tuned(config: &Config, time: Duration, tuning: Tuning) -> (Material, Vec<Problem>) {
+/// The same, and how each place fared.
+pub async fn look_once(config: &Config) -> (Material, Status, Vec<Problem>) {
+    look_once_tuned(config, TIME, Tuning::default()).await
+}
+
+/// Does what is done while serving, until each place has answered or was given up.
+pub(super) async fn look_once_tuned(
+    config: &Config,
+    time: Duration,
+    tuning: Tuning,
+) -> (Material, Status, Vec<Problem>) {
     let metrics = Metrics::new();
     let (recorder, mut handle) = status::recorder(config, &metrics);
     let store = Arc::new(Store::new(Material::empty(config), |_| ready(()), metrics, recorder));
@@ -41,10 +51,10 @@ pub(super) async fn load_once_tuned(config: &Config, time: Duration, tuning: Tun
         }
     };
     let _too_late = timeout(time, settled).await.is_err();
-    let material = store.newest().await;
-    let mut problems = failures(config, &handle.status());
+    let (material, status) = (store.newest().await, handle.status());
+    let mut problems = failures(config, &status);
     problems.extend(warnings(config, &material));
-    (material, problems)
+    (material, status, problems)
 }
 
 fn is_settled(status: &Status) -> bool {

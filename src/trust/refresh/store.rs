@@ -15,10 +15,16 @@ use crate::trust::Material;
 
 /// What every source writes to, one at a time.
 pub(super) struct Store<P> {
-    newest: Mutex<Material>,
+    state: Mutex<State>,
     publish: P,
     metrics: Arc<Metrics>,
     pub(super) status: Recorder,
+}
+
+struct State {
+    newest: Material,
+    /// The bundles as they were published. The newest may differ in the times when they were seen, and in nothing else.
+    published: Arc<Bundles>,
 }
 
 /// In what two materials differ.
@@ -40,31 +46,37 @@ where
 {
     pub(super) fn new(material: Material, publish: P, metrics: Arc<Metrics>, status: Recorder) -> Self {
         show(&material, &metrics);
-        Self { newest: Mutex::new(material), publish, metrics, status }
+        let published = Arc::clone(&material.bundles);
+        Self { state: Mutex::new(State { newest: material, published }), publish, metrics, status }
     }
 
-    /// Edits the material, and puts it in force where it then differs.
+    /// Edits the material, and puts it in force where it then differs. Where its bundles do not, they are published as the
+    /// same value as before.
     pub(super) async fn change(&self, edit: impl FnOnce(&mut Material)) {
         // Held to the end, so that materials come into force in the order they were made in.
-        let mut newest = self.newest.lock().await;
-        let before = newest.clone();
-        edit(&mut newest);
-        show(&newest, &self.metrics);
-        let changes = Changes::between(&before, &newest);
+        let mut state = self.state.lock().await;
+        let before = state.newest.clone();
+        edit(&mut state.newest);
+        show(&state.newest, &self.metrics);
+        let changes = Changes::between(&before, &state.newest);
+        if changes.are_in_bundles() {
+            state.published = Arc::clone(&state.newest.bundles);
+        }
         if changes.are_some() {
-            (self.publish)(newest.clone()).await;
-            changes.log(&newest);
+            let bundles = Arc::clone(&state.published);
+            (self.publish)(Material { svid: state.newest.svid.clone(), bundles }).await;
+            changes.log(&state.newest);
         }
     }
 
     /// The newest material.
     pub(super) async fn newest(&self) -> Material {
-        self.newest.lock().await.clone()
+        self.state.lock().await.newest.clone()
     }
 
     /// The bundles as they are now.
     pub(super) async fn bundles(&self) -> Arc<Bundles> {
-        Arc::clone(&self.newest.lock().await.bundles)
+        Arc::clone(&self.state.lock().await.newest.bundles)
     }
 
     /// A trust domain's bundle had a lower sequence number than the one held.
@@ -90,8 +102,12 @@ impl Changes {
     }
 
     const fn are_some(&self) -> bool {
-        let Self { svid, taken, gone, awaited } = self;
-        *svid || !taken.is_empty() || !gone.is_empty() || *awaited
+        self.svid || self.are_in_bundles()
+    }
+
+    const fn are_in_bundles(&self) -> bool {
+        let Self { svid: _, taken, gone, awaited } = self;
+        !taken.is_empty() || !gone.is_empty() || *awaited
     }
 
     fn log(&self, now: &Material) {

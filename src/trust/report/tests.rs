@@ -161,6 +161,7 @@ trust domains
                    from          X.509 valid  until                 JWT  WIT  sequence  refresh  updated
   partner.example  endpoint      0 of 0       -                     0    0    17        10 min   2026-11-24T10:10:42Z
   prod.example     workload_api  2 of 3       2026-11-24T12:11:12Z  0    0    -         -        2026-11-24T10:10:12Z
+  partner.example: it has no authorities: no workload is trusted
   partner.example: its sequence number has gone down
   partner.example: the server answered 404 Not Found
 
@@ -182,6 +183,37 @@ fn an_expired_certificate_and_an_agent_that_is_away_are_said_to_be() {
     assert!(text.contains("2026-11-24T10:09:42Z, expired 90 s ago\n"), "{text}");
     assert!(text.contains("state       not connected; what it said before is in force\n"), "{text}");
     assert!(text.contains("last error  nobody there\n"), "{text}");
+}
+
+#[test]
+fn every_trouble_is_told_and_nothing_else() {
+    let (config, mut material, mut status) = full();
+    let told = |material: &Material, status: &Status| Report::new(&config, material, status, NOW).troubles();
+    let partner = [
+        "bundle of partner.example: it has no authorities: no workload is trusted",
+        "bundle of partner.example: its sequence number has gone down",
+        "bundle of partner.example: the server answered 404 Not Found",
+    ];
+    let missing = "bundle of missing.example: `bundle` cannot be read";
+    assert_eq!(told(&material, &status), [&partner[..], &[missing]].concat());
+    status.sources.insert(0, SourceStatus { last_error: Some("no key".to_owned()), ..SourceStatus::default() });
+    material.svid = Some(own(NOW.plus_seconds(-1)));
+    let own = ["the own certificate expired at 2026-11-24T10:11:11Z", "own certificate: no key"];
+    let error = Some("no JWT".to_owned());
+    for (connected, last_error, api) in [
+        (true, error.clone(), "Workload API: no JWT"),
+        (false, error, "Workload API: no JWT"),
+        (false, None, "Workload API: not connected"),
+    ] {
+        status.workload_api = Some(ConnectionStatus { connected, last_error, failures: 0 });
+        assert_eq!(told(&material, &status), [&own[..], &[api], &partner, &[missing]].concat());
+    }
+    let expired = Bundle::parse(authority(NOW.plus_seconds(-10)).as_bytes(), &domain("prod.example")).unwrap();
+    let mut bundles = Bundles::empty(&config);
+    bundles.insert(domain("prod.example"), expired, Origin::WorkloadApi, NOW);
+    let expired = Material { svid: None, bundles: Arc::new(bundles) };
+    let all_is_well = Status { workload_api: None, sources: Vec::new() };
+    assert_eq!(told(&expired, &all_is_well), ["bundle of prod.example: none of its X.509 authorities is valid now"]);
 }
 
 #[test]

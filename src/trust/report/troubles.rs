@@ -1,6 +1,8 @@
 //! What is not as it should be, for `/readyz`.
 
 use super::Report;
+use super::WorkloadApi;
+use super::notes;
 
 impl Report {
     /// What is not as it should be, in words. What is held stays in use meanwhile.
@@ -13,16 +15,14 @@ impl Report {
         if let Some(error) = svid_files.as_ref().and_then(|files| files.last_error.as_ref()) {
             troubles.push(format!("own certificate: {error}"));
         }
-        if let Some(api) = workload_api.as_ref().filter(|api| !api.connected) {
-            troubles.push(format!("Workload API: {}", api.last_error.as_deref().unwrap_or("not connected")));
+        match workload_api {
+            // A part of what it gives may be missing while it is connected.
+            Some(WorkloadApi { last_error: Some(error), .. }) => troubles.push(format!("Workload API: {error}")),
+            Some(WorkloadApi { connected: false, .. }) => troubles.push("Workload API: not connected".to_owned()),
+            Some(_) | None => {}
         }
         for domain in trust_domains {
-            if let Some(error) = &domain.last_error {
-                troubles.push(format!("bundle of {}: {error}", domain.name));
-            }
-            if domain.rolled_back {
-                troubles.push(format!("bundle of {}: its sequence number went down", domain.name));
-            }
+            troubles.extend(notes(domain).map(|note| format!("bundle of {}: {note}", domain.name)));
         }
         let missing = awaited.iter().filter_map(|awaited| Some((&awaited.trust_domain, awaited.last_error.as_ref()?)));
         troubles.extend(missing.map(|(domain, error)| format!("bundle of {domain}: {error}")));

@@ -1,5 +1,6 @@
 //! I7: the Workload API, and what becomes of what it gave while it is in trouble.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -124,6 +125,17 @@ async fn each_message_replaces_the_one_before() {
     kept.until("the partner is gone", |kept| kept.held(&world.partner.domain).is_none()).await;
     assert_eq!(counts(&kept, &world.own.domain), Some((1, 1)));
     assert!(!kept.metrics.encode().contains("partner.example"));
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_leaves_the_bundles_the_same_value() {
+    let world = World::new();
+    let kept = Kept::start(world.config());
+    is_connected(&kept).await;
+    let (before, renewed) = (kept.material().bundles, world.own.svid(ID));
+    world.agent.tell(X509_SVID, svids(&[svid(&world.own, ID, &renewed)], &[&world.partner]));
+    kept.until("the renewed", |kept| presents(kept, &renewed)).await;
+    assert!(Arc::ptr_eq(&before, &kept.material().bundles), "or each renewal would be a revision");
 }
 
 #[tokio::test]
