@@ -100,12 +100,11 @@ fn check_authority(text: &str) -> Result<(), AudienceError> {
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(AudienceError::UpperCase);
     }
-    let (is_host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, rest)) => (is_address(address), rest),
-        None => {
-            let (name, port) = text.split_at_checked(text.find(':').unwrap_or(text.len())).unwrap_or((text, ""));
-            (is_name(name), port)
-        }
+    let (is_host, port) = if let Some((address, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        (is_address(address), rest)
+    } else {
+        let (name, port) = text.split_at_checked(text.find(':').unwrap_or(text.len())).unwrap_or((text, ""));
+        (is_name(name), port)
     };
     match port.strip_prefix(':') {
         _ if !is_host => Err(AudienceError::Host),
