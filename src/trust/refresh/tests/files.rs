@@ -42,6 +42,7 @@ async fn a_certificate_and_its_key_are_taken_together_or_not_at_all() {
     kept.until("the first", |kept| presents(kept, &first)).await;
     folder.write("svid.pem", &second.pem);
     kept.fails("certificate and key do not belong together").await;
+    kept.until("it stays a failure", |kept| kept.source().failures >= 3).await;
     assert!(presents(&kept, &first), "half a pair changes nothing");
     folder.write("svid_key.pem", second.key_pem());
     kept.until("the second", |kept| presents(kept, &second)).await;
