@@ -82,8 +82,8 @@ impl Server {
         let address = |name: &str| listening[name].as_str().unwrap().parse().unwrap();
         let (probes, private) = (address("probes"), address("private"));
         let tls = settings["admin"]["tls"]["enabled"] == true;
-        let prober = if tls { prober(dir, probes) } else { Client::plaintext(probes) };
-        Self { child, checks: checks.remove(0), probes, prober, private, read: AtomicUsize::new(0) }
+        let asking = if tls { prober(dir, probes) } else { Client::plaintext(probes) };
+        Self { child, checks: checks.remove(0), probes, prober: asking, private, read: AtomicUsize::new(0) }
     }
 
     /// Where it takes checks: the first of its addresses, as the configuration writes it.
