@@ -16,7 +16,6 @@ use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use rustls::ServerConfig;
 use serde_json::Value;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
@@ -29,7 +28,7 @@ use tokio::time::timeout;
 
 use crate::lifecycle::Readiness;
 use crate::listener;
-use crate::listener::handshake;
+use crate::listener::ServerTls;
 use crate::telemetry::Metrics;
 
 /// Connections at a time to each of the two ports. The probes' port is open to other machines, and without a limit they
@@ -68,7 +67,7 @@ pub struct Sources {
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// TLS, where it is on.
-type Tls = Option<Arc<ServerConfig>>;
+type Tls = Option<ServerTls>;
 
 /// Serves probes and metrics until `end` completes.
 pub async fn serve_probes(listener: TcpListener, tls: Tls, sources: Sources, end: impl Future<Output = ()>) {
@@ -110,7 +109,7 @@ async fn answer(stream: TcpStream, tls: Tls, router: Router, _place: OwnedSemaph
     let answering = async {
         match tls {
             None => answer_once(stream, router).await,
-            Some(tls) => match handshake(&tls, stream).await {
+            Some(tls) => match tls.handshake(stream).await {
                 Ok(stream) => answer_once(stream, router).await,
                 Err(error) => tracing::debug!(%error, "a connection to the admin side was refused"),
             },

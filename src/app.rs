@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use tokio::runtime::Builder;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
@@ -43,6 +42,7 @@ use crate::lifecycle::watch::Watched;
 use crate::listener;
 use crate::listener::Limits;
 use crate::listener::Listener;
+use crate::listener::ServerTls;
 use crate::listener::Terms;
 use crate::policy;
 use crate::policy::Bundle;
@@ -170,7 +170,7 @@ impl App {
         let (drain, draining) = watch::channel(false);
         let (health, others) = OtherServices::new(listen.reflection).await?;
         let material: InForce = Arc::new(ArcSwap::from_pointee(Material::empty(&loaded.settings.spiffe)));
-        let terms = terms(&listen, &material)?;
+        let terms = terms(&listen, &material, &metrics)?;
         let start_worker = |index| {
             let service = workers::Parts {
                 recorder: Recorder::new(log.clone(), metrics.worker()),
@@ -184,7 +184,7 @@ impl App {
             (0..listen.workers.get()).map(start_worker).collect::<io::Result<_>>().context("a worker thread")?;
 
         let (shown, shown_identity) = (Arc::new(ArcSwap::default()), Arc::new(ArcSwap::default()));
-        let admin_tls = admin_tls(&loaded.settings.admin, &material)?;
+        let admin_tls = admin_tls(&loaded.settings.admin, &material, &metrics)?;
         let sources = admin::Sources {
             readiness: Arc::clone(&readiness),
             metrics: Arc::clone(&metrics),
@@ -223,23 +223,27 @@ const HTTP_2: &[&[u8]] = &[b"h2"];
 const HTTP_1: &[&[u8]] = &[b"http/1.1"];
 
 /// On what terms proxies are served.
-fn terms(listen: &listener::Config, material: &InForce) -> anyhow::Result<Terms> {
+fn terms(listen: &listener::Config, material: &InForce, metrics: &Arc<Metrics>) -> anyhow::Result<Terms> {
     let limits = Limits { max_concurrent_streams: listen.max_concurrent_streams, max_age: listen.max_connection_age };
     let proxies = |tls: &listener::Tls| server_config(material, Clients::Proven(tls.allowed.clone()), HTTP_2);
-    Ok(Terms { limits, tls: listen.tls.as_ref().map(proxies).transpose().context("listeners.tls")? })
+    let config = listen.tls.as_ref().map(proxies).transpose().context("listeners.tls")?;
+    Ok(Terms { limits, tls: config.map(|config| ServerTls::new(config, metrics)) })
 }
 
 /// TLS of the administration side, where it is on.
 #[derive(Default)]
 struct AdminTls {
-    probes: Option<Arc<ServerConfig>>,
-    private: Option<Arc<ServerConfig>>,
+    probes: Option<ServerTls>,
+    private: Option<ServerTls>,
 }
 
 /// Whoever probes and scrapes has no certificate; whoever sees the configuration needs one.
-fn admin_tls(admin: &admin::Config, material: &InForce) -> anyhow::Result<AdminTls> {
+fn admin_tls(admin: &admin::Config, material: &InForce, metrics: &Arc<Metrics>) -> anyhow::Result<AdminTls> {
     let Some(tls) = &admin.tls else { return Ok(AdminTls::default()) };
-    let config = |clients| server_config(material, clients, HTTP_1).context("admin.tls");
+    let config = |clients| {
+        let config = server_config(material, clients, HTTP_1).context("admin.tls")?;
+        anyhow::Ok(ServerTls::new(config, metrics))
+    };
     let private = Clients::Proven(tls.allowed.clone());
     Ok(AdminTls { probes: Some(config(Clients::Anybody)?), private: Some(config(private)?) })
 }

@@ -10,7 +10,7 @@ pub use connection::Ended;
 pub use connection::Limits;
 pub use connection::Terms;
 pub use connection::serve_connection;
-pub use tls::handshake;
+pub use tls::ServerTls;
 
 use std::fmt;
 use std::io;

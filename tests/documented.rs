@@ -12,14 +12,15 @@ use countersign::decision::Reason;
 
 /// The threats that the check must answer for, by letter.
 const DEMANDED: &[(&str, &[RangeInclusive<u8>])] = &[
-    ("A", &[1..=15, 18..=18]),
+    ("A", &[1..=19]),
+    ("C", &[1..=10]),
     ("D", &[1..=25]),
     ("E", &[1..=13]),
     ("F", &[1..=10]),
     ("G", &[1..=3]),
     ("H", &[1..=4, 6..=6, 8..=8, 12..=12]),
     ("I", &[1..=8]),
-    ("J", &[1..=9]),
+    ("J", &[1..=10]),
     ("K", &[1..=8, 10..=10]),
 ];
 

@@ -142,10 +142,7 @@ impl Serving {
     fn log_end(&self, ended: Result<Result<(), Ended>, JoinError>) {
         match ended {
             Ok(Ok(())) => {}
-            Ok(Err(Ended::Handshake(error))) => {
-                self.metrics.connection_refused();
-                self.refusals.log(&error);
-            }
+            Ok(Err(Ended::Handshake(error))) => self.refusals.log(&error),
             Ok(Err(error)) => tracing::debug!(%error, "a connection ended with an error"),
             Err(error) => tracing::error!(%error, "a connection's task failed"),
         }

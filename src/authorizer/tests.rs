@@ -17,6 +17,7 @@ use crate::trust::Bundles;
 use crate::trust::Origin;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_795_515_072);
+const SECONDS: i64 = NOW.seconds();
 const HEADER: &str = "x-spiffe-jwt-svid";
 const SETS_ITS_OWN: &str = r#"allow := {"allowed": true, "headers": {"x-spiffe-jwt-svid": "for the upstream"}}"#;
 const REMOVES_IT: &str = r#"allow := {"allowed": true, "request_headers_to_remove": ["X-Spiffe-Jwt-Svid"]}"#;
@@ -50,7 +51,7 @@ impl World {
     }
 
     fn svid(&self) -> String {
-        let claims = json!({"sub": "spiffe://td/agent", "aud": "orders", "exp": NOW.seconds() + 60});
+        let claims = json!({"sub": "spiffe://td/agent", "aud": "orders", "exp": SECONDS + 60});
         self.key.sign(&self.key.typed("JWT"), &claims)
     }
 

@@ -114,7 +114,7 @@ impl CertificateCache {
         }
         #[cfg(test)]
         {
-            self.paths += 1;
+            self.paths = self.paths.saturating_add(1);
         }
         match establish(presented, bundles, now) {
             Ok(entry) => Ok(self.keep(presented, entry)),

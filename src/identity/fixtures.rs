@@ -32,6 +32,8 @@ use super::xfcc;
 pub(super) const JWT_SVID: &str = "x-spiffe-jwt-svid";
 pub(super) const OURS: &str = "spiffe://td/orders";
 pub(super) const TARGET: &str = "https://orders.example";
+/// [`NOW`], as claims say it.
+pub(super) const SECONDS: i64 = NOW.seconds();
 pub(super) const PATH: &str = "/orders/42";
 
 /// A request with this evidence. One XFCC value stands in the merged header map, several in the raw one.
@@ -130,8 +132,7 @@ impl Domain {
 
     /// The claims of a JWT-SVID, some of them replaced; null removes.
     pub(super) fn svid_claims(&self, changes: Json) -> Json {
-        let now = NOW.seconds();
-        changed(json!({"sub": self.id(), "aud": [OURS], "exp": now + 300, "iat": now - 10}), changes)
+        changed(json!({"sub": self.id(), "aud": [OURS], "exp": SECONDS + 300, "iat": SECONDS - 10}), changes)
     }
 
     pub(super) fn svid_header(&self) -> Json {
@@ -145,7 +146,7 @@ impl Domain {
     /// The claims of a Workload-Identity-Token for `key`, some of them replaced; null removes.
     pub(super) fn wit_claims(&self, key: &SigningKey, changes: Json) -> Json {
         let jwk = changed(key.jwk.clone(), json!({"kid": null, "use": null}));
-        changed(json!({"sub": self.id(), "exp": NOW.seconds() + 3600, "jti": "w1", "cnf": {"jwk": jwk}}), changes)
+        changed(json!({"sub": self.id(), "exp": SECONDS + 3600, "jti": "w1", "cnf": {"jwk": jwk}}), changes)
     }
 
     pub(super) fn wit(&self, key: &SigningKey, changes: Json) -> String {
@@ -161,7 +162,7 @@ pub(super) fn hash(token: &str) -> String {
 /// The claims of a Workload-Proof-Token beside `wit`, some of them replaced; null removes.
 pub(super) fn wpt_claims(wit: &str, changes: Json) -> Json {
     let aud = format!("{TARGET}{PATH}");
-    changed(json!({"aud": aud, "exp": NOW.seconds() + 60, "jti": "p1", "wth": hash(wit)}), changes)
+    changed(json!({"aud": aud, "exp": SECONDS + 60, "jti": "p1", "wth": hash(wit)}), changes)
 }
 
 pub(super) fn wpt(key: &SigningKey, wit: &str, changes: Json) -> String {

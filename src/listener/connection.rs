@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
@@ -15,7 +14,6 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
-use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
@@ -27,9 +25,9 @@ use tokio::time::sleep;
 use tokio::time::timeout;
 use tonic::body::Body;
 
+use super::ServerTls;
 use super::Socket;
 use super::Stream;
-use super::handshake;
 
 /// What one connection may do.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +44,7 @@ pub struct Terms {
     /// What each may do.
     pub limits: Limits,
     /// TLS on TCP connections; `None`: plaintext.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<ServerTls>,
 }
 
 /// Why a connection ended other than in good order.
@@ -120,7 +118,7 @@ where
             match tls {
                 None => serve(stream, limits, drain, handle).await?,
                 Some(tls) => {
-                    let stream = handshake(&tls, stream).await.map_err(Ended::Handshake)?;
+                    let stream = tls.handshake(stream).await.map_err(Ended::Handshake)?;
                     serve(stream, limits, drain, handle).await?;
                 }
             }

@@ -43,7 +43,6 @@ pub struct Metrics {
     decision_log: DecisionLogMetrics,
     trust: TrustMetrics,
     connections: Gauge,
-    connections_refused: Counter,
     ready: Gauge,
 }
 
@@ -134,7 +133,6 @@ impl Metrics {
             decision_log: decision_log(&mut registry),
             trust: TrustMetrics::new(&mut registry),
             connections: Gauge::default(),
-            connections_refused: Counter::default(),
             ready: Gauge::default(),
             registry,
         };
@@ -151,13 +149,11 @@ impl Metrics {
             // A counter is worth an alert only if it stands at zero before its first event.
             drop(reloads.get_or_create(&AttemptLabel { outcome: attempt.name() }));
         }
-        let Self { registry, keys_fetched, keys_refreshes, connections, connections_refused, ready, .. } = &mut self;
+        let Self { registry, keys_fetched, keys_refreshes, connections, ready, .. } = &mut self;
         let help = "When an issuer's keys were last fetched, in seconds since the epoch";
         registry.register_with_unit("keys_fetched_timestamp", help, Unit::Seconds, keys_fetched.clone());
         registry.register("keys_refreshes", "Attempts to fetch an issuer's keys", keys_refreshes.clone());
         registry.register("connections", "Open connections from proxies", connections.clone());
-        let help = "Connections that ended in their TLS handshake: the peer proved to be nobody who may ask";
-        registry.register("connections_refused", help, connections_refused.clone());
         let help = "1 while checks are answered, 0 before the first revision and while draining";
         registry.register("ready", help, ready.clone());
         self
@@ -203,11 +199,6 @@ impl Metrics {
     pub fn connection(&self) -> OpenConnection {
         self.connections.inc();
         OpenConnection(self.connections.clone())
-    }
-
-    /// A connection ended in its TLS handshake.
-    pub fn connection_refused(&self) {
-        self.connections_refused.inc();
     }
 
     /// Whether checks are answered.

@@ -31,7 +31,7 @@ pub struct Bundle {
     wit: KeySet,
     /// `spiffe_sequence`, where the document has one.
     pub sequence: Option<u64>,
-    /// `spiffe_refresh_hint`, where the document has one.
+    /// `spiffe_refresh_hint`, where the document has one: as it stands there, be it zero or for ever.
     pub refresh_hint: Option<Duration>,
     warnings: Vec<String>,
 }

@@ -10,7 +10,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::CertificateError as TlsCertificateError;
 use rustls::ClientConfig;
 use rustls::DigitallySignedStruct;
 use rustls::DistinguishedName;
@@ -61,7 +60,7 @@ pub enum Clients {
     Proven(Vec<Peers>),
 }
 
-/// Why a peer's certificate does not do. The peer itself is told no more than that (`certificate_unknown`).
+/// Why a peer's certificate does not do. The peer itself is told no more than that (`handshake_failure`).
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 pub enum PeerError {
     /// No X509-SVID that is valid now.
@@ -90,7 +89,7 @@ impl PeerError {
     /// Why a handshake failed, where it was for the peer's certificate.
     pub fn of(error: &Error) -> Option<&Self> {
         match error {
-            Error::InvalidCertificate(TlsCertificateError::Other(OtherError(inner))) => inner.downcast_ref(),
+            Error::Other(OtherError(inner)) => inner.downcast_ref(),
             _ => None,
         }
     }
@@ -98,7 +97,8 @@ impl PeerError {
 
 impl From<PeerError> for Error {
     fn from(error: PeerError) -> Self {
-        Self::InvalidCertificate(TlsCertificateError::Other(OtherError(Arc::new(error))))
+        // Not as an invalid certificate, which would show it in the form that is for programmers.
+        Self::Other(OtherError(Arc::new(error)))
     }
 }
 

@@ -32,7 +32,7 @@ impl Asked {
     fn prove(&mut self, presented: Presented<'_>, bundles: &Bundles, now: UnixTime) -> (Result<(), Reason>, usize) {
         let before = self.cache.paths;
         let answer = self.cache.prove(presented, bundles, now).map(drop).map_err(|denial| denial.reason);
-        (answer, self.cache.paths - before)
+        (answer, self.cache.paths.saturating_sub(before))
     }
 }
 

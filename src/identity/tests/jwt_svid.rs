@@ -10,6 +10,7 @@ use crate::identity::Resolver;
 use crate::identity::fixtures::Domain;
 use crate::identity::fixtures::JWT_SVID;
 use crate::identity::fixtures::OURS;
+use crate::identity::fixtures::SECONDS;
 use crate::identity::fixtures::awaited;
 use crate::identity::fixtures::bundles;
 use crate::identity::fixtures::by_principal;
@@ -78,7 +79,7 @@ fn accepted() -> String {
 fn a_jwt_svid_names_its_workload() {
     let mut world = World::new();
     assert_eq!(world.claims(json!({})), accepted());
-    assert_eq!(world.claims(json!({"aud": OURS, "iat": null, "nbf": NOW.seconds(), "extra": [1]})), accepted());
+    assert_eq!(world.claims(json!({"aud": OURS, "iat": null, "nbf": SECONDS, "extra": [1]})), accepted());
     assert_eq!(world.ask_at(&with_headers(&[]), 0), NOBODY);
     let caller = world.resolver.resolve(
         &with_headers(&[("X-SPIFFE-JWT-SVID", &world.td.jwt_svid(json!({})))]),
@@ -138,7 +139,6 @@ fn c2_a_token_of_another_type_is_none() {
 #[test]
 fn c3_audience_and_end_are_required_and_ours() {
     let mut world = World::new();
-    let now = NOW.seconds();
     let audience = Reason::CallerJwtSvidAudience.name();
     let claims = Reason::CallerJwtSvidClaims.name();
     for (changes, answer) in [
@@ -155,18 +155,18 @@ fn c3_audience_and_end_are_required_and_ours() {
         (json!({"aud": {"a": OURS}}), claims.to_owned()),
         (json!({"aud": 1}), claims.to_owned()),
         (json!({"exp": null}), claims.to_owned()),
-        (json!({"exp": (now + 60).to_string()}), claims.to_owned()),
+        (json!({"exp": (SECONDS + 60).to_string()}), claims.to_owned()),
         (json!({"exp": -1}), claims.to_owned()),
         (json!({"exp": 253_402_300_800_i64}), claims.to_owned()),
-        (json!({"exp": [now]}), claims.to_owned()),
-        (json!({"exp": now}), Reason::CallerJwtSvidExpired.name().to_owned()),
+        (json!({"exp": [SECONDS]}), claims.to_owned()),
+        (json!({"exp": SECONDS}), Reason::CallerJwtSvidExpired.name().to_owned()),
         (json!({"exp": 0}), Reason::CallerJwtSvidExpired.name().to_owned()),
-        (json!({"exp": now + 1}), accepted()),
-        (json!({"nbf": now + 30}), accepted()),
-        (json!({"nbf": now + 31}), Reason::CallerJwtSvidNotYetValid.name().to_owned()),
+        (json!({"exp": SECONDS + 1}), accepted()),
+        (json!({"nbf": SECONDS + 30}), accepted()),
+        (json!({"nbf": SECONDS + 31}), Reason::CallerJwtSvidNotYetValid.name().to_owned()),
         (json!({"nbf": "0"}), claims.to_owned()),
-        (json!({"iat": now + 30}), accepted()),
-        (json!({"iat": now + 31}), Reason::CallerJwtSvidNotYetValid.name().to_owned()),
+        (json!({"iat": SECONDS + 30}), accepted()),
+        (json!({"iat": SECONDS + 31}), Reason::CallerJwtSvidNotYetValid.name().to_owned()),
         (json!({"iat": true}), claims.to_owned()),
     ] {
         assert_eq!(world.claims(changes.clone()), answer, "{changes}");
@@ -274,7 +274,11 @@ fn the_header_holds_one_token_and_nothing_else() {
     }
     let twice = world.td.jwt.sign_bytes(
         world.td.svid_header().to_string().as_bytes(),
-        format!("{{\"sub\":\"spiffe://td/admin\",{}", &world.td.svid_claims(json!({})).to_string()[1..]).as_bytes(),
+        format!(
+            "{{\"sub\":\"spiffe://td/admin\",{}",
+            world.td.svid_claims(json!({})).to_string().trim_start_matches('{')
+        )
+        .as_bytes(),
     );
     assert_eq!(world.ask(&twice), malformed);
 }
@@ -296,7 +300,7 @@ fn a12_a_token_agrees_with_the_proxy_or_is_refused() {
 #[test]
 fn k1_a_kept_verification_is_judged_anew() {
     let mut world = World::new();
-    let token = world.td.jwt_svid(json!({"exp": NOW.seconds() + 10, "nbf": NOW.seconds()}));
+    let token = world.td.jwt_svid(json!({"exp": SECONDS + 10, "nbf": SECONDS}));
     let attributes = with_headers(&[(JWT_SVID, &token)]);
     assert_eq!(world.ask_at(&attributes, 9), accepted());
     assert_eq!(world.known(), 1);

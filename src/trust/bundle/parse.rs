@@ -119,9 +119,7 @@ impl Bundle {
         bundle.jwt = KeySet::from_keys(keys, KeyUse::Svid(JWT_SVID), RSA)?;
         bundle.wit = KeySet::from_keys(keys, KeyUse::Svid(WIT_SVID), RSA)?;
         bundle.sequence = whole(members, "spiffe_sequence")?;
-        // To look again at once, and always, is no interval: zero says nothing.
-        let hint = whole(members, "spiffe_refresh_hint")?.filter(|seconds| *seconds > 0);
-        bundle.refresh_hint = hint.map(Duration::from_secs);
+        bundle.refresh_hint = whole(members, "spiffe_refresh_hint")?.map(Duration::from_secs);
         Ok(bundle)
     }
 }

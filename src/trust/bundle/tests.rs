@@ -198,7 +198,9 @@ fn i6_sequence_and_refresh_hint_are_whole_numbers_of_64_bits() {
     }
     let bundle = of(&[]);
     assert_eq!((bundle.sequence, bundle.refresh_hint), (None, None));
-    for (text, seconds) in [("300", Some(300)), ("1", Some(1)), ("0", None), ("18446744073709551615", Some(u64::MAX))] {
+    for (text, seconds) in
+        [("300", Some(300)), ("1", Some(1)), ("0", Some(0)), ("18446744073709551615", Some(u64::MAX))]
+    {
         assert_eq!(with(hint, text).unwrap().refresh_hint, seconds.map(Duration::from_secs), "{text}");
     }
 }

@@ -108,7 +108,7 @@ async fn each_place_that_gives_nothing_is_a_problem_with_its_path() {
         "error: spiffe.svid: ",
         "error: spiffe.bundles[1].files: ",
         "error: spiffe.bundles[2].endpoint: the server answered 404",
-        "warning: spiffe.bundles[3].files: trust domain `odd.example`: X.509 authority 0 has no `x5c`",
+        "warning: spiffe.bundles[3].files: trust domain `odd.example`: X.509 authority 0 has no `x5c`: it is not used",
         "warning: spiffe.bundles[3].files: trust domain `odd.example`: the bundle has no authorities",
     ];
     let told = told(&problems);

@@ -144,7 +144,9 @@ fn k10_a_refused_client_is_not_told_why() {
     let expired = svid(&world.root.sign(CLIENT, |params| valid(params, -HOUR, -1)), &[]);
     for own in [own(&world.root, CLIENT), own(&Ca::root("td"), CLIENT), own(&Ca::root("x"), "spiffe://x/a"), expired] {
         let outcome = world.knock(Some(&own));
-        let told = Error::AlertReceived(rustls::AlertDescription::CertificateUnknown);
+        let told = Error::AlertReceived(rustls::AlertDescription::HandshakeFailure);
         assert_eq!(outcome.client, Err(told));
+        let shown = outcome.server.as_ref().unwrap_err().to_string();
+        assert_eq!(shown, format!("other error: {}", outcome.refusal().unwrap()));
     }
 }
