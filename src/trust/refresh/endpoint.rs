@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use super::Tuning;
 use super::files;
 use super::status::Found;
+use super::status::Recorder;
 use super::store::Store;
 use crate::clock::UnixTime;
 use crate::fetch;
@@ -75,10 +76,7 @@ where
         let mut failures = 0_u32;
         loop {
             match self.refresh().await {
-                Ok(()) => {
-                    failures = 0;
-                    self.store.status.succeeded(Some(self.domain()), Found::Content);
-                }
+                Ok(()) => failures = 0,
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     self.store.status.failed(Some(self.domain()), &error);
@@ -96,7 +94,7 @@ where
         let limits = self.tuning.fetch;
         let reading = files::read_bundle(&self.bundle.files, self.domain(), limits.bytes);
         match limits.within(reading).await {
-            Ok(bundle) => self.put(bundle, Origin::Files).await,
+            Ok(bundle) => self.put(bundle, Origin::Files, |_| {}).await,
             Err(error) => self.store.status.failed(Some(self.domain()), &error),
         }
     }
@@ -104,7 +102,8 @@ where
     async fn refresh(&mut self) -> Result<(), EndpointError> {
         let bundle = self.fetch().await?;
         self.check_sequence(&bundle).await?;
-        self.put(bundle, Origin::Endpoint).await;
+        let told = |status: &Recorder| status.succeeded(Some(self.domain()), Found::Content);
+        self.put(bundle, Origin::Endpoint, told).await;
         Ok(())
     }
 
@@ -147,12 +146,12 @@ where
         Ok(())
     }
 
-    async fn put(&self, bundle: Bundle, origin: Origin) {
+    async fn put(&self, bundle: Bundle, origin: Origin, tell: impl FnOnce(&Recorder)) {
         let put = |material: &mut Material| {
             let bundles = Arc::make_mut(&mut material.bundles);
             bundles.insert(self.domain().clone(), bundle, origin, UnixTime::now());
         };
-        self.store.change(put).await;
+        self.store.change(put, tell).await;
     }
 
     /// Until the next fetch. §6.2: after a failure at the next interval, not sooner; but where none has succeeded yet,

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::Tuning;
 use super::status::Found;
+use super::status::Recorder;
 use super::store::Store;
 use crate::clock::UnixTime;
 use crate::fetch;
@@ -91,30 +92,26 @@ where
     /// Looks again and again.
     pub(super) async fn run(mut self) {
         loop {
-            match self.look().await {
-                Ok(found) => self.store.status.succeeded(self.domain(), found),
-                Err(error) => self.store.status.failed(self.domain(), &error),
+            if let Err(error) = self.look().await {
+                self.store.status.failed(self.domain(), &error);
             }
             sleep(self.tuning.poll).await;
         }
     }
 
-    async fn look(&mut self) -> Result<Found, FilesError> {
+    async fn look(&mut self) -> Result<(), FilesError> {
         let read = self.read().await?;
         let digest = digest_of(&read);
         if self.taken == Some(digest) {
-            if let Kind::Bundle(domain) = &self.kind {
-                let seen = |material: &mut Material| {
-                    Arc::make_mut(&mut material.bundles).seen(domain.as_str(), UnixTime::now());
-                };
-                self.store.change(seen).await;
-            }
-            return Ok(Found::AsBefore);
+            let told = |status: &Recorder| status.succeeded(self.domain(), Found::AsBefore);
+            self.store.change(|material| self.kind.seen_in(material), told).await;
+        } else {
+            let content = self.parse(&read)?;
+            let told = |status: &Recorder| status.succeeded(self.domain(), Found::Content);
+            self.store.change(|material| content.put_into(material), told).await;
+            self.taken = Some(digest);
         }
-        let content = self.parse(&read)?;
-        self.store.change(|material| content.put_into(material)).await;
-        self.taken = Some(digest);
-        Ok(Found::Content)
+        Ok(())
     }
 
     /// Reads all files. A file system that hangs is waited for, since each attempt would cost a thread; meanwhile the
@@ -145,6 +142,15 @@ where
         match &self.kind {
             Kind::Svid => None,
             Kind::Bundle(domain) => Some(domain),
+        }
+    }
+}
+
+impl Kind {
+    /// What is in force was found again as it was.
+    fn seen_in(&self, material: &mut Material) {
+        if let Self::Bundle(domain) = self {
+            Arc::make_mut(&mut material.bundles).seen(domain.as_str(), UnixTime::now());
         }
     }
 }

@@ -51,13 +51,15 @@ where
     }
 
     /// Edits the material, and puts it in force where it then differs. Where its bundles do not, they are published as the
-    /// same value as before.
-    pub(super) async fn change(&self, edit: impl FnOnce(&mut Material)) {
+    /// same value as before. What there is to `tell` is told before, so that whoever is published to finds the status to
+    /// agree with the material.
+    pub(super) async fn change(&self, edit: impl FnOnce(&mut Material), tell: impl FnOnce(&Recorder)) {
         // Held to the end, so that materials come into force in the order they were made in.
         let mut state = self.state.lock().await;
         let before = state.newest.clone();
         edit(&mut state.newest);
         show(&state.newest, &self.metrics);
+        tell(&self.status);
         let changes = Changes::between(&before, &state.newest);
         if changes.are_in_bundles() {
             state.published = Arc::clone(&state.newest.bundles);

@@ -176,8 +176,7 @@ where
                 material.svid = svid;
             }
         };
-        self.store.change(put).await;
-        self.store.status.connected(&wrong);
+        self.store.change(put, |status| status.connected(&wrong)).await;
     }
 
     fn read(&self, x509: &X509Answer, jwt: Option<&JwtAnswer>) -> Read {

@@ -38,6 +38,7 @@ async fn a_bundle_comes_by_https_web_again_and_again() {
     let kept = Kept::start(at(domain, vec![], web(&server)));
     kept.until("the first", |kept| sequence(kept, domain) == Some(1)).await;
     assert_eq!(kept.held(domain).unwrap().origin, Origin::Endpoint);
+    assert!(kept.status_at_publication().of_bundle(domain).unwrap().last_success.is_some());
     kept.looked_again(2).await;
     assert_eq!(kept.publications(), 1, "a bundle that has not changed is not published");
     replies.set(Reply::json(numbered(&authority, 2)));

@@ -111,6 +111,7 @@ async fn a_bundle_is_joined_from_its_files_and_follows_each() {
     kept.until("both parts", |kept| counts(kept) == Some((1, 1))).await;
     assert_eq!(kept.held(domain).unwrap().origin, Origin::Files);
     assert!(kept.material().bundles.awaited().next().is_none());
+    assert!(kept.status_at_publication().of_bundle(domain).unwrap().last_success.is_some());
     folder.write("bundle.pem", format!("{}{}", old.pem(), new.pem()));
     kept.until("two authorities", |kept| counts(kept) == Some((2, 1))).await;
     folder.write("jwt.json", jwt_bundles(domain, &[jwk("one"), jwk("two")]));

@@ -4,6 +4,7 @@ use std::future::ready;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -50,7 +51,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Kept {
     pub(super) metrics: Arc<Metrics>,
     status: StatusHandle,
-    published: Arc<Mutex<Vec<Material>>>,
+    /// Each material, and what the status was when it was published.
+    published: Arc<Mutex<Vec<(Material, Status)>>>,
     _work: JoinSet<()>,
 }
 
@@ -61,14 +63,16 @@ impl Kept {
     }
 
     pub(super) fn start_tuned(config: Config, material: Material, tuning: Tuning) -> Self {
-        let published = Arc::new(Mutex::new(vec![material.clone()]));
-        let place = Arc::clone(&published);
+        let published = Arc::new(Mutex::new(vec![(material.clone(), Status::default())]));
+        let (place, asked) = (Arc::clone(&published), Arc::new(OnceLock::<StatusHandle>::new()));
+        let handle = Arc::clone(&asked);
         let publish = move |material: Material| {
-            place.lock().unwrap().push(material);
+            place.lock().unwrap().push((material, asked.get().unwrap().status()));
             ready(())
         };
         let metrics = Metrics::new();
         let (status, working) = keep_fresh_tuned(Arc::new(config), material, &metrics, publish, tuning);
+        handle.set(status.clone()).unwrap();
         let mut work = JoinSet::new();
         work.spawn(working);
         Self { metrics, status, published, _work: work }
@@ -89,7 +93,12 @@ impl Kept {
     }
 
     pub(super) fn material(&self) -> Material {
-        self.published.lock().unwrap().last().unwrap().clone()
+        self.published.lock().unwrap().last().unwrap().0.clone()
+    }
+
+    /// What the status was when it was published.
+    pub(super) fn status_at_publication(&self) -> Status {
+        self.published.lock().unwrap().last().unwrap().1.clone()
     }
 
     /// How often something was published.

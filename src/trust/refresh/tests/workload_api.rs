@@ -106,6 +106,7 @@ async fn everything_comes_from_both_streams_at_once() {
     let material = kept.material();
     assert!(material.bundles.iter().all(|(_, held)| held.origin == Origin::WorkloadApi));
     assert!(!material.bundles.awaits_workload_api());
+    assert!(kept.status_at_publication().workload_api.unwrap().connected);
     assert_eq!((kept.publications(), connection(&kept).last_error), (1, None));
     assert!(kept.shows(CONNECTED));
     assert!(kept.shows("countersign_trust_refreshes_total{source=\"workload_api\",outcome=\"succeeded\"} 2"));
