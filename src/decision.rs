@@ -3,9 +3,12 @@
 //! A [`Grant`] is made in one place only, from a policy's boolean `true` (`tests/layers.rs` holds that). There is no
 //! default decision and no conversion from `bool`.
 
+pub mod challenge;
 pub mod header;
 pub mod reason;
 
+pub use challenge::Challenge;
+pub use challenge::Scheme;
 pub use header::HeaderFault;
 pub use header::HeaderField;
 pub use reason::Reason;
@@ -70,13 +73,16 @@ pub struct Denial {
     pub response: Option<DeniedResponse>,
     /// What the policy adds to the proxy's dynamic metadata.
     pub dynamic_metadata: Map<String, Json>,
+    /// The scheme that the client used, where the denial is about its token.
+    pub scheme: Scheme,
 }
 
 impl Denial {
     /// A refusal with the reason's own status and an empty body.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         let response = DeniedResponse { http_status: reason.http_status(), headers: Vec::new(), body: String::new() };
-        Self { reason, detail: detail.into(), response: Some(response), dynamic_metadata: Map::new() }
+        let scheme = Scheme::default();
+        Self { reason, detail: detail.into(), response: Some(response), dynamic_metadata: Map::new(), scheme }
     }
 
     /// The HTTP status that the client gets.

@@ -87,6 +87,7 @@ impl Evaluator {
             rules: Arc::new(settings.rules()),
             keys: Arc::new(keys),
             trust,
+            proofs: Arc::default(),
         };
         let authorizer = Authorizer::new(Arc::new(revision), instance);
         Ok(Self { authorizer, options: settings.answer_options(), warnings })

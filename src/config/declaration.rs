@@ -1,5 +1,6 @@
 //! The format: every key, how it is read, and what it is by default. What each is for says [`crate::config::about`].
 
+pub(crate) mod tokens;
 pub(crate) mod workloads;
 
 use std::num::NonZeroUsize;
@@ -39,9 +40,11 @@ use crate::policy::BuiltinErrors;
 use crate::policy::Compatibility;
 use crate::policy::RegoVersion;
 use crate::route;
+use crate::route::Possession;
 use crate::route::Requirement;
 use crate::route::TokenMode;
 use crate::token;
+use crate::token::ActorRule;
 use crate::token::IssuerConfig;
 use crate::token::KeySource;
 
@@ -53,11 +56,12 @@ pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
     let spiffe = root.section("spiffe", workloads::spiffe);
     let caller = root.section("caller", |section| caller(section, mode));
     let issuers = root.sections("issuers", one_issuer);
+    let dpop = root.section("dpop", tokens::dpop);
     let (policy, input) = root.section("policy", |section| (policy(section, mode), input(section, mode)));
     let routes = root.section("routes", |section| routes(section, mode, &policy));
     let decision_log = root.section("decision_log", decision_log);
     let telemetry = root.section("telemetry", telemetry);
-    let token = token::Config { issuers };
+    let token = token::Config { issuers, dpop };
     let settings = Settings {
         compatibility: mode,
         listeners,
@@ -146,6 +150,12 @@ fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
         max_stale: section.get("max_stale", duration(limits::MAX_STALE), "24h"),
         optional: section.get("optional", boolean(), "false"),
         workload_subjects: section.get("workload_subjects", boolean(), "false"),
+        proof_of_possession: section.get(
+            "proof_of_possession",
+            choice(Possession::NAMES, Possession::Optional),
+            "optional",
+        ),
+        actor: section.get("actor", choice(words::ACTOR, ActorRule::Any), "any"),
     };
     checks::issuer_times(section, &config);
     config

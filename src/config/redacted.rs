@@ -13,6 +13,7 @@ use crate::admin;
 use crate::config::Settings;
 use crate::config::Telemetry;
 use crate::config::checks;
+use crate::config::declaration::tokens::PROOF_AGE;
 use crate::config::format::duration;
 use crate::config::format::network;
 use crate::config::words;
@@ -26,9 +27,11 @@ use crate::jose::Algorithm;
 use crate::listener;
 use crate::policy;
 use crate::route;
+use crate::route::Possession;
 use crate::route::Requirement;
 use crate::route::TokenMode;
 use crate::token;
+use crate::token::DpopConfig;
 use crate::token::IssuerConfig;
 use crate::token::KeySource;
 
@@ -46,7 +49,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         decision_log,
         telemetry,
     } = settings;
-    let token::Config { issuers } = token;
+    let token::Config { issuers, dpop } = token;
     let Telemetry { log_level } = telemetry;
     json!({
         "compatibility": word(words::COMPATIBILITY, compatibility),
@@ -55,6 +58,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         "spiffe": workloads::spiffe(spiffe),
         "caller": show_caller(caller),
         "issuers": issuers.iter().map(show_issuer).collect::<Vec<_>>(),
+        "dpop": show_dpop(dpop.as_ref()),
         "policy": show_policy(policy, *input),
         "routes": show_routes(routes),
         "decision_log": show_decision_log(decision_log),
@@ -133,6 +137,8 @@ fn show_issuer(config: &IssuerConfig) -> Json {
         max_stale,
         optional,
         workload_subjects,
+        proof_of_possession,
+        actor,
     } = config;
     without_nulls(json!({
         "issuer": issuer,
@@ -147,7 +153,15 @@ fn show_issuer(config: &IssuerConfig) -> Json {
         "max_stale": duration::print(*max_stale),
         "optional": optional,
         "workload_subjects": workload_subjects,
+        "proof_of_possession": word(Possession::NAMES, proof_of_possession),
+        "actor": word(words::ACTOR, actor),
     }))
+}
+
+fn show_dpop(config: Option<&DpopConfig>) -> Json {
+    let off = DpopConfig { targets: Vec::new(), max_age: PROOF_AGE, nonce: false };
+    let DpopConfig { targets, max_age, nonce } = config.unwrap_or(&off);
+    json!({"targets": targets, "max_age": duration::print(*max_age), "nonce": nonce})
 }
 
 fn show_keys(keys: &KeySource) -> Json {

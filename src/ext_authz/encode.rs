@@ -38,6 +38,7 @@ use serde_json::Map;
 use serde_json::Value as Json;
 use tonic::Code;
 
+use crate::decision::Challenge;
 use crate::decision::Decision;
 use crate::decision::Denial;
 use crate::decision::DeniedResponse;
@@ -45,6 +46,8 @@ use crate::decision::Effects;
 use crate::decision::Grant;
 use crate::decision::HeaderField;
 use crate::decision::Reason;
+use crate::decision::Scheme;
+use crate::jose::Algorithm;
 
 /// What the answers look like, beyond the decision itself.
 #[derive(Debug, Clone, Copy, Default)]
@@ -73,25 +76,31 @@ pub fn encode(decision: Decision, decision_id: &str, options: Options) -> CheckR
             dynamic_metadata: Some(metadata(dynamic_metadata, decision_id)),
             http_response: ok_response(effects, options.several_values).map(HttpResponse::OkResponse),
         },
-        Decision::Deny(Denial { reason, detail: _, response, dynamic_metadata }) => CheckResponse {
-            status: Some(status(code(reason))),
-            dynamic_metadata: Some(metadata(dynamic_metadata, decision_id)),
-            http_response: denied_response(reason, response, options).map(HttpResponse::DeniedResponse),
-        },
+        Decision::Deny(denial) => {
+            let challenge = challenge(&denial);
+            let Denial { reason, detail: _, response, dynamic_metadata, scheme: _ } = denial;
+            CheckResponse {
+                status: Some(status(code(reason))),
+                dynamic_metadata: Some(metadata(dynamic_metadata, decision_id)),
+                http_response: denied_response(reason, challenge, response, options).map(HttpResponse::DeniedResponse),
+            }
+        }
     }
 }
 
-/// The challenge that goes with a refusal for want of a good token (RFC 6750 §3), if the reason is one.
+/// The challenge that goes with a refusal for want of a good token (RFC 6750 §3, RFC 9449 §7.1), if the denial is one.
 ///
 /// The error says no more than its code: which check failed stands in the log, where an attacker cannot learn from it.
-pub const fn challenge(reason: Reason) -> Option<&'static str> {
-    match reason {
-        // §3.1: no error code where there was no authentication information, or of an unsupported method.
-        Reason::TokenMissing | Reason::TokenScheme => Some(r#"Bearer realm="countersign""#),
-        Reason::TokenRepeated => Some(r#"Bearer realm="countersign", error="invalid_request""#),
-        _ if reason.http_status() == UNAUTHORIZED => Some(r#"Bearer realm="countersign", error="invalid_token""#),
-        _ => None,
-    }
+pub fn challenge(denial: &Denial) -> Option<String> {
+    let Challenge { scheme, error } = denial.challenge()?;
+    let error = error.map(|error| format!(r#", error="{error}""#)).unwrap_or_default();
+    let algorithms = match scheme {
+        Scheme::Bearer => String::new(),
+        Scheme::Dpop => {
+            format!(r#", algs="{}""#, Algorithm::ALL.iter().map(|one| one.name()).collect::<Vec<_>>().join(" "))
+        }
+    };
+    Some(format!(r#"{} realm="countersign"{error}{algorithms}"#, scheme.name()))
 }
 
 const UNAUTHORIZED: u16 = 401;
@@ -140,6 +149,7 @@ fn ok_response(effects: Effects, several_values: SeveralValues) -> Option<OkHttp
 /// `None` where the denial is bare: Envoy then answers 403 by itself.
 fn denied_response(
     reason: Reason,
+    challenge: Option<String>,
     response: Option<DeniedResponse>,
     Options { reason_in_body, .. }: Options,
 ) -> Option<DeniedHttpResponse> {
@@ -150,8 +160,8 @@ fn denied_response(
     };
     let DeniedResponse { http_status, headers, mut body } = response;
     let mut headers = self::headers(headers, Existing::Silent);
-    if let Some(challenge) = challenge(reason) {
-        headers.push(header_option("www-authenticate".to_owned(), challenge.to_owned(), Existing::Overwritten));
+    if let Some(challenge) = challenge {
+        headers.push(header_option("www-authenticate".to_owned(), challenge, Existing::Overwritten));
     }
     if reason_in_body && body.is_empty() {
         body = format!(r#"{{"reason":"{reason}"}}"#);

@@ -58,7 +58,7 @@ fn placed(place: &str, detail: &str) -> String {
 
 /// A `false` says no more than no, and Envoy answers in its own words.
 fn bare_denial() -> Denial {
-    Denial { reason: Reason::PolicyDenied, detail: String::new(), response: None, dynamic_metadata: Map::new() }
+    Denial { response: None, ..Denial::new(Reason::PolicyDenied, "") }
 }
 
 /// The fields of a result that mean something; all others are the policy's own.

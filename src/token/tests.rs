@@ -2,6 +2,8 @@
 
 mod cache;
 mod claims;
+mod delegation;
+mod dpop;
 mod forge;
 mod headers;
 mod jose;

@@ -134,6 +134,10 @@ fn refusals_for_want_of_a_token_carry_a_challenge() {
         let expected = match reason {
             Reason::TokenMissing | Reason::TokenScheme => Some("Bearer realm=\"countersign\""),
             Reason::TokenRepeated => Some("Bearer realm=\"countersign\", error=\"invalid_request\""),
+            Reason::TokenDpopMissing | Reason::TokenDpopInvalid | Reason::TokenDpopReplayed => {
+                Some("Bearer realm=\"countersign\", error=\"invalid_dpop_proof\"")
+            }
+            Reason::TokenDpopNonce => Some("Bearer realm=\"countersign\", error=\"use_dpop_nonce\""),
             _ if reason.http_status() == 401 => Some("Bearer realm=\"countersign\", error=\"invalid_token\""),
             _ => None,
         };
@@ -144,7 +148,24 @@ fn refusals_for_want_of_a_token_carry_a_challenge() {
 
 #[test]
 fn k10_a_challenge_does_not_tell_a_bad_signature_from_an_unknown_key() {
-    assert_eq!(challenge(Reason::TokenSignatureInvalid), challenge(Reason::TokenKeyUnknown));
+    let [signature, key] =
+        [Reason::TokenSignatureInvalid, Reason::TokenKeyUnknown].map(|reason| Denial::new(reason, ""));
+    assert_eq!(challenge(&signature), challenge(&key));
+}
+
+#[test]
+fn l17_a_challenge_is_of_the_scheme_that_was_tried() {
+    let algorithms = "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 EdDSA";
+    for (reason, error) in [
+        (Reason::TokenDpopInvalid, "invalid_dpop_proof"),
+        (Reason::TokenDpopNonce, "use_dpop_nonce"),
+        (Reason::TokenExpired, "invalid_token"),
+    ] {
+        let denial = Denial { scheme: Scheme::Dpop, ..Denial::new(reason, "") };
+        let expected = format!(r#"DPoP realm="countersign", error="{error}", algs="{algorithms}""#);
+        assert_eq!(challenge(&denial), Some(expected), "{reason}");
+    }
+    assert_eq!(challenge(&Denial { scheme: Scheme::Dpop, ..Denial::new(Reason::PolicyDenied, "") }), None);
 }
 
 #[test]
