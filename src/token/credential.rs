@@ -83,9 +83,7 @@ mod tests {
         Http { header_map: Some(values.iter().map(header).collect()), ..Http::default() }
     }
 
-    fn bearer() -> Option<Credential<'static>> {
-        Some(Credential { scheme: Scheme::Bearer, token: "a.b.c" })
-    }
+    const BEARER: Option<Credential<'_>> = Some(Credential { scheme: Scheme::Bearer, token: "a.b.c" });
 
     fn refused(http: &Http) -> Reason {
         credential(http).expect_err("refused").reason
@@ -93,8 +91,8 @@ mod tests {
 
     #[test]
     fn a_bearer_token_is_found_in_either_form() {
-        assert_eq!(credential(&merged("Bearer a.b.c")).unwrap(), bearer());
-        assert_eq!(credential(&separate(&[b"Bearer a.b.c"])).unwrap(), bearer());
+        assert_eq!(credential(&merged("Bearer a.b.c")).unwrap(), BEARER);
+        assert_eq!(credential(&separate(&[b"Bearer a.b.c"])).unwrap(), BEARER);
         assert_eq!(credential(&Http::default()).unwrap(), None);
     }
 
@@ -129,7 +127,7 @@ mod tests {
     #[test]
     fn e2_the_scheme_has_no_case_and_spaces_may_repeat() {
         for value in ["bearer a.b.c", "BEARER a.b.c", "Bearer  a.b.c", "bEaReR     a.b.c"] {
-            assert_eq!(credential(&merged(value)).unwrap(), bearer(), "{value}");
+            assert_eq!(credential(&merged(value)).unwrap(), BEARER, "{value}");
         }
         for value in ["DPoP a.b.c", "dpop a.b.c", "DPOP   a.b.c"] {
             let dpop = Credential { scheme: Scheme::Dpop, token: "a.b.c" };

@@ -11,6 +11,7 @@ use crate::facts::Http;
 use crate::jose;
 use crate::jose::Compact;
 use crate::jose::EmbeddedKey;
+use crate::jose::JoseError;
 use crate::jose::KeyUse;
 use crate::jose::VerificationKey;
 use crate::jose::claims;
@@ -49,8 +50,8 @@ pub(super) struct Proven {
 }
 
 pub(super) fn check(proof: &str, expected: &Expected<'_>) -> Result<Proven, Denial> {
-    jose::check_size(proof).map_err(invalid)?;
-    let claims = signed_claims(&Compact::split(proof).map_err(invalid)?, expected.key)?;
+    jose::check_size(proof).map_err(unreadable)?;
+    let claims = signed_claims(&Compact::split(proof).map_err(unreadable)?, expected.key)?;
     check_request(&claims, expected)?;
     if text(&claims, "ath")? != jose::token_hash(expected.token.as_bytes()) {
         return Err(invalid("`ath` is not the access token's hash"));
@@ -66,7 +67,7 @@ pub(super) fn check(proof: &str, expected: &Expected<'_>) -> Result<Proven, Deni
 /// The claims, once the key that the token is bound to has signed them. The key is compared first: until it is the token's,
 /// no work is done for it.
 fn signed_claims(compact: &Compact<'_>, wanted: &[u8; 32]) -> Result<Map<String, Json>, Denial> {
-    let EmbeddedKey { header, jwk } = compact.header_with_key().map_err(invalid)?;
+    let EmbeddedKey { header, jwk } = compact.header_with_key().map_err(unreadable)?;
     if header.token_type.as_deref() != Some("dpop+jwt") {
         return Err(invalid("`typ` is another token's"));
     }
@@ -77,8 +78,8 @@ fn signed_claims(compact: &Compact<'_>, wanted: &[u8; 32]) -> Result<Map<String,
     if key.algorithm() != header.algorithm {
         return Err(invalid(format!("the proof is {}, its key for {}", header.algorithm, key.algorithm())));
     }
-    let claims = compact.claims().map_err(invalid)?;
-    if key.verifies(compact.signing_input(), compact.signature().map_err(invalid)?) {
+    let claims = compact.claims().map_err(unreadable)?;
+    if key.verifies(compact.signing_input(), compact.signature().map_err(unreadable)?) {
         Ok(claims)
     } else {
         Err(invalid("the signature does not verify"))
@@ -123,10 +124,14 @@ fn wrong_claim(error: ClaimError) -> Denial {
     invalid(error.to_string())
 }
 
+fn unreadable(error: JoseError) -> Denial {
+    invalid(error.detail)
+}
+
 fn bad_key(error: jose::JwkError) -> Denial {
     invalid(format!("the `jwk` {error}"))
 }
 
-fn invalid(why: impl ToString) -> Denial {
-    Denial::new(Reason::TokenDpopInvalid, format!("DPoP proof: {}", why.to_string()))
+fn invalid(why: impl Into<String>) -> Denial {
+    Denial::new(Reason::TokenDpopInvalid, why)
 }
