@@ -20,7 +20,7 @@ pub(crate) fn dpop(section: &mut Section<'_>) -> Option<DpopConfig> {
     let target = text("service's address").checked(service_address);
     let config = DpopConfig {
         targets: section.get("targets", list(target).at_most(limits::AUDIENCES), "[]"),
-        max_age: section.get("max_age", duration(limits::PROOF_AGE), "60s"),
+        max_age: section.get("max_age", duration(limits::PROOF_AGE), "1m"),
         nonce: section.get("nonce", boolean(), "false"),
     };
     rules::dpop(section, &config);
