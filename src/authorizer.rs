@@ -61,6 +61,8 @@ pub struct Rules {
     pub identity: identity::Config,
     /// Issuers of user tokens.
     pub token: Arc<token::Config>,
+    /// Tokens, subjects and clients that are believed no longer.
+    pub revoked: Arc<token::Revoked>,
     /// How path, query and body are read.
     pub input: input::Config,
     /// Which keys the document has.
@@ -113,7 +115,7 @@ impl Authorizer {
     pub fn new(revision: Arc<Revision>, policy: policy::Instance) -> Self {
         Self {
             identity: identity::Resolver::new(revision.rules.identity.clone()),
-            token: token::Verifier::new(Arc::clone(&revision.rules.token)),
+            token: verifier(&revision.rules),
             revision,
             policy,
         }
@@ -129,7 +131,7 @@ impl Authorizer {
     pub fn switch(&mut self, revision: Arc<Revision>, policy: Option<policy::Instance>) {
         if !Arc::ptr_eq(&self.revision.rules, &revision.rules) {
             self.identity = identity::Resolver::new(revision.rules.identity.clone());
-            self.token = token::Verifier::new(Arc::clone(&revision.rules.token));
+            self.token = verifier(&revision.rules);
         }
         self.revision = revision;
         if let Some(policy) = policy {
@@ -243,6 +245,10 @@ impl Authorizer {
             None => Ok(None),
         }
     }
+}
+
+fn verifier(rules: &Rules) -> token::Verifier {
+    token::Verifier::new(Arc::clone(&rules.token)).revoking(Arc::clone(&rules.revoked))
 }
 
 fn incomplete() -> Denial {

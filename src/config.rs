@@ -21,6 +21,7 @@ mod tests;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::path::PathBuf;
 
 use serde_json::Value as Json;
 use tracing::level_filters::LevelFilter;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub spiffe: trust::Config,
     /// Whose tokens are believed.
     pub token: token::Config,
+    /// Files that list tokens, subjects and clients that are believed no longer.
+    pub revocations: Vec<PathBuf>,
     /// How the request is read for the policy.
     pub input: input::Config,
     /// Where the policy is and how it runs.

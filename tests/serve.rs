@@ -6,6 +6,8 @@
 mod client;
 #[path = "serve/frames.rs"]
 mod frames;
+#[path = "serve/issuer.rs"]
+mod issuer;
 #[path = "serve/server.rs"]
 mod server;
 
@@ -15,6 +17,7 @@ use serde_json::json;
 
 use client::Wire;
 use frames::Frames;
+use issuer::Issuer;
 use server::Server;
 use server::eventually;
 
@@ -263,6 +266,40 @@ fn a_key_file_is_read_anew_when_it_changes() {
         "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}"#;
     server.write("jwks.json", &format!(r#"{{"keys": [{key}]}}"#));
     eventually("the key is there long before the next refresh", || server.probe("/readyz").0 == 200);
+}
+
+#[test]
+fn k2_a_token_met_before_is_refused_once_its_file_lists_it_and_stays_so() {
+    let issuer = Issuer::new();
+    let server = Server::start(&format!("{}routes: {{caller: optional}}\n", issuer.config()), ALLOW_GET);
+    let client = Wire::connect(&server.tcp());
+    let asked = |jti: &str| {
+        let http = json!({
+            "method": "GET", "path": "/a", "host": "h", "scheme": "http",
+            "headers": {"authorization": format!("Bearer {}", issuer.token(jti))},
+        });
+        let request = json!({"attributes": {"request": {"http": http}}}).to_string();
+        countersign::ext_authz::proto_json::check_request_to_wire(&request).unwrap()
+    };
+    let (stolen, other) = (asked("stolen"), asked("other"));
+    let status = |request: &[u8]| client.check(request).http_status();
+    assert_eq!(client.check(&stolen).allowed(), Some(true));
+    assert_eq!(client.check(&stolen).allowed(), Some(true), "a hit");
+
+    issuer.revoke(r#"{"issuer": "https://idp.example", "jti": ["stolen"]}"#);
+    eventually("the token is refused without a signal", || status(&stolen) == Some(401));
+    assert_eq!(client.check(&other).allowed(), Some(true));
+
+    issuer.revoke("half a file");
+    eventually("the broken file is noticed", || server.probe("/readyz").1.contains("revocations[0]"));
+    assert_eq!(status(&stolen), Some(401), "the last good revocations stay");
+    issuer.lose_revocations();
+    eventually("so is a missing one", || server.probe("/readyz").1.contains("does not exist"));
+    assert_eq!(status(&stolen), Some(401), "the last good revocations stay");
+    assert_eq!(client.check(&other).allowed(), Some(true), "and a broken reload is no outage");
+
+    issuer.revoke(r#"[{"issuer": "https://idp.example", "sub": ["alice"]}]"#);
+    eventually("the repaired file counts", || status(&other) == Some(401));
 }
 
 #[test]

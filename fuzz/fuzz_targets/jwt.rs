@@ -16,6 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::clock::UnixTime;
 use countersign::jose::Algorithm;
 use countersign::jose::KeySet;
+use countersign::token::ClaimPaths;
 use countersign::token::Config;
 use countersign::token::IssuerConfig;
 use countersign::token::KeySets;
@@ -85,6 +86,7 @@ fn world() -> World {
         algorithms: vec![Algorithm::Es256],
         audiences: vec![AUDIENCE.to_owned()],
         required_claims: Vec::new(),
+        claims: ClaimPaths::default(),
         token_types: Vec::new(),
         leeway: Duration::from_secs(LEEWAY.unsigned_abs()),
         refresh_interval: Duration::MAX,

@@ -12,6 +12,7 @@ use super::App;
 use super::loading::Loaded;
 use crate::authorizer::Authorizer;
 use crate::authorizer::Revision;
+use crate::authorizer::Rules;
 use crate::clock::UnixTime;
 use crate::config::Settings;
 use crate::decision::Reason;
@@ -59,8 +60,8 @@ impl Evaluator {
     /// # Errors
     /// A policy that cannot be built.
     pub fn new(app: App) -> Result<Self, Vec<Problem>> {
-        let Loaded { settings, bundle, mut warnings } = app.loaded;
-        let rules = Arc::new(settings.rules());
+        let Loaded { settings, bundle, revoked, mut warnings } = app.loaded;
+        let rules = Arc::new(settings.rules(revoked));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| vec![Problem::error("", format!("no runtime: {error}"))])?;
         let (keys, mut problems) =
@@ -70,24 +71,19 @@ impl Evaluator {
         warnings.extend(
             problems.into_iter().map(|problem| Problem { severity: crate::problem::Severity::Warning, ..problem }),
         );
-        Self::with_keys(&settings, &bundle, keys, material.bundles, warnings)
+        Self::with_keys(&settings, &bundle, rules, keys, material.bundles, warnings)
     }
 
     fn with_keys(
         settings: &Settings,
         bundle: &Bundle,
+        rules: Arc<Rules>,
         keys: KeySets,
         trust: Arc<Bundles>,
         warnings: Vec<Problem>,
     ) -> Result<Self, Vec<Problem>> {
         let instance = bundle.instance()?;
-        let revision = Revision {
-            number: 1,
-            policy: bundle.revision().into(),
-            rules: Arc::new(settings.rules()),
-            keys: Arc::new(keys),
-            trust,
-        };
+        let revision = Revision { number: 1, policy: bundle.revision().into(), rules, keys: Arc::new(keys), trust };
         let authorizer = Authorizer::new(Arc::new(revision), instance);
         Ok(Self { authorizer, options: settings.answer_options(), warnings })
     }

@@ -80,9 +80,9 @@ pub(super) struct Publisher {
 impl Publisher {
     /// Puts the first revision in force and starts fetching keys.
     pub(super) async fn start(ports: Ports, loaded: Loaded) -> Result<Self, Vec<Problem>> {
-        let Loaded { settings, bundle, .. } = loaded;
+        let Loaded { settings, bundle, revoked, .. } = loaded;
         let (bundle, instances) = build(bundle, ports.workers.len()).await?;
-        let rules = Arc::new(settings.rules());
+        let rules = Arc::new(settings.rules(revoked));
         let keys = Arc::new(KeySets::empty(Arc::clone(&rules.token)));
         let material = Material::empty(&settings.spiffe);
         let issuers = refreshing::issuers(Arc::clone(&keys), &ports.metrics);
@@ -157,13 +157,13 @@ impl Publisher {
     }
 
     async fn load(&mut self) -> Result<(), Vec<Problem>> {
-        let Loaded { mut settings, bundle, warnings } = self.read().await?;
+        let Loaded { mut settings, bundle, revoked, warnings } = self.read().await?;
         for warning in warnings {
             tracing::warn!(%warning, "worth knowing");
         }
         let (bundle, instances) = build(bundle, self.ports.workers.len()).await?;
         keep_what_is_set_up(&mut settings, &self.settings);
-        let rules = Arc::new(settings.rules());
+        let rules = Arc::new(settings.rules(revoked));
         let keys = keys_for(&rules.token, &self.keys).await;
         if settings.spiffe != self.settings.spiffe {
             let material = Material::carried_over(&settings.spiffe, &self.material, &self.settings.spiffe);

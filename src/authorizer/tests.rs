@@ -103,6 +103,7 @@ fn rules(compatibility: Compatibility, caller: Requirement) -> Rules {
         routes,
         identity,
         token: Arc::default(),
+        revoked: Arc::default(),
         input: input::Config { normalise: true, parse_body: false },
         shape: Shape::Strict,
     }

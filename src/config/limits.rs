@@ -41,6 +41,12 @@ pub(crate) const TIME_LIMIT: RangeInclusive<Duration> = Duration::from_millis(1)
 pub(crate) const LOG_QUEUE: RangeInclusive<NonZeroUsize> =
     NonZeroUsize::MIN..=NonZeroUsize::MIN.saturating_add((1 << 20) - 1);
 
+/// Places where roles, groups or the tenant may stand: an issuer's tokens have one shape, or two while it changes.
+pub(crate) const CLAIM_POINTERS: usize = 8;
+
+/// Revocation files: one for each issuer is usual, and each is looked at once a second.
+pub(crate) const REVOCATION_FILES: usize = 64;
+
 /// Workloads, or whole trust domains, that one port lets in: every handshake looks through them, and who has more to let in
 /// names their trust domain.
 pub(crate) const PEERS: usize = 256;

@@ -29,6 +29,8 @@ use crate::route;
 use crate::route::Requirement;
 use crate::route::TokenMode;
 use crate::token;
+use crate::token::ClaimPaths;
+use crate::token::ClaimPointer;
 use crate::token::IssuerConfig;
 use crate::token::KeySource;
 
@@ -40,6 +42,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         caller,
         spiffe,
         token,
+        revocations,
         input,
         policy,
         routes,
@@ -55,6 +58,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         "spiffe": workloads::spiffe(spiffe),
         "caller": show_caller(caller),
         "issuers": issuers.iter().map(show_issuer).collect::<Vec<_>>(),
+        "revocations": revocations,
         "policy": show_policy(policy, *input),
         "routes": show_routes(routes),
         "decision_log": show_decision_log(decision_log),
@@ -126,6 +130,7 @@ fn show_issuer(config: &IssuerConfig) -> Json {
         algorithms,
         audiences,
         required_claims,
+        claims,
         token_types,
         leeway,
         refresh_interval,
@@ -140,6 +145,7 @@ fn show_issuer(config: &IssuerConfig) -> Json {
         "algorithms": algorithms.iter().copied().map(Algorithm::name).collect::<Vec<_>>(),
         "audiences": audiences,
         "required_claims": required_claims.iter().cloned().collect::<BTreeMap<_, _>>(),
+        "claims": show_claim_paths(claims),
         "token_types": Some(token_types).filter(|types| !types.is_empty()),
         "leeway": duration::print(*leeway),
         "refresh_interval": duration::print(*refresh_interval),
@@ -150,11 +156,18 @@ fn show_issuer(config: &IssuerConfig) -> Json {
     }))
 }
 
+fn show_claim_paths(paths: &ClaimPaths) -> Json {
+    let ClaimPaths { roles, groups, tenant } = paths;
+    let texts = |pointers: &[ClaimPointer]| pointers.iter().map(|pointer| json!(pointer.as_str())).collect::<Json>();
+    json!({"roles": texts(roles), "groups": texts(groups), "tenant": texts(tenant)})
+}
+
 fn show_keys(keys: &KeySource) -> Json {
     without_nulls(match keys {
         KeySource::File(path) => json!({"file": path}),
         KeySource::Url { url, ca_file } => json!({"url": without_query(url), "ca_file": ca_file}),
         KeySource::Discovery { ca_file } => json!({"discovery": true, "ca_file": ca_file}),
+        KeySource::OauthMetadata { ca_file } => json!({"oauth_metadata": true, "ca_file": ca_file}),
     })
 }
 

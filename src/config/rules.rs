@@ -10,14 +10,16 @@ use crate::ext_authz::SeveralValues;
 use crate::facts::Shape;
 use crate::policy::Compatibility;
 use crate::policy::OutputRules;
+use crate::token::Revoked;
 
 impl Settings {
-    /// How checks are made.
-    pub fn rules(&self) -> Rules {
+    /// How checks are made. `revoked` is what the files in `revocations` list.
+    pub fn rules(&self, revoked: Arc<Revoked>) -> Rules {
         Rules {
             routes: self.routes.clone(),
             identity: self.caller.clone(),
             token: Arc::new(self.token.clone()),
+            revoked,
             input: self.input,
             shape: self.shape(),
             output: OutputRules {

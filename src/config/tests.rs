@@ -34,6 +34,7 @@ const NAMED_FILES: &[&str] = &[
     "jwt_bundle.json",
     "partner.json",
     "prod.json",
+    "revoked.json",
 ];
 
 /// A folder with the files that configurations here name, and what variables they know.

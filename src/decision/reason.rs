@@ -100,6 +100,7 @@ reasons! {
     TokenClaimInvalid "token_claim_invalid" 401 "A claim has the wrong type or range.";
     TokenConfirmation "token_confirmation" 401 "The token is bound to a key that this request does not prove.";
     TokenDelegation "token_delegation" 401 "The token's chain of actors is malformed or too deep.";
+    TokenRevoked "token_revoked" 401 "The token's `jti`, subject or client is on a revocation list of its issuer.";
     TokenSubjectWorkload "token_subject_workload" 401 "The token's subject is a SPIFFE ID, which this issuer's tokens may not have.";
     TokenKeysUnavailable "token_keys_unavailable" 503 "The issuer's keys are missing, too old, or could not be fetched in time.";
     PolicyDenied "policy_denied" 403 "The policy says no.";

@@ -6,6 +6,7 @@ use super::Config;
 use super::IssuerConfig;
 use super::IssuerIndex;
 use super::Refusal;
+use super::Revoked;
 use super::cache::Cache;
 use super::cache::Entry;
 use super::cache::Key;
@@ -26,13 +27,21 @@ use crate::jose::shown;
 #[derive(Debug)]
 pub struct Verifier {
     config: Arc<Config>,
+    revoked: Arc<Revoked>,
     cache: Cache,
 }
 
 impl Verifier {
     /// A verifier that has seen no token yet.
     pub fn new(config: Arc<Config>) -> Self {
-        Self { config, cache: Cache::new() }
+        Self { config, revoked: Arc::default(), cache: Cache::new() }
+    }
+
+    /// The same verifier, to which all that `revoked` lists is revoked, and nothing else: from now on, whatever it has
+    /// verified before.
+    #[must_use]
+    pub fn revoking(self, revoked: Arc<Revoked>) -> Self {
+        Self { revoked, ..self }
     }
 
     /// The user that `token` is proven to speak for, at `now`, to a peer with this certificate (its SHA-256).
@@ -54,11 +63,13 @@ impl Verifier {
         if let Some(entry) = self.cache.get(&key) {
             let rules = self.rules(entry.issuer)?;
             usable(keys, entry.issuer, rules, now)?;
-            let admitted = entry.token.admit(rules, peer_certificate, now).map(|()| Arc::clone(&entry.token.user));
+            let admitted = entry.token.admit(rules, peer_certificate, now).and_then(|()| self.not_revoked(entry));
+            let admitted = admitted.map(|()| Arc::clone(&entry.token.user));
             return admitted.map_err(|denial| self.forget_expired(&key, denial).into());
         }
         let entry = self.authenticate(token, keys, now)?;
         entry.token.admit(self.rules(entry.issuer)?, peer_certificate, now)?;
+        self.not_revoked(&entry)?;
         Ok(self.cache.insert(key, entry))
     }
 
@@ -81,11 +92,15 @@ impl Verifier {
         if !key.verifies(compact.signing_input(), compact.signature().map_err(refused)?) {
             return Err(Denial::new(Reason::TokenSignatureInvalid, "the signature does not verify").into());
         }
-        Ok(Entry { issuer, token: claims::read(claims, header.token_type)? })
+        Ok(Entry { issuer, token: claims::read(claims, header.token_type, &rules.claims)? })
     }
 
     fn rules(&self, issuer: IssuerIndex) -> Result<&IssuerConfig, Denial> {
         self.config.issuer(issuer).ok_or_else(|| Denial::new(Reason::TokenIssuerUnknown, "no such issuer"))
+    }
+
+    fn not_revoked(&self, entry: &Entry) -> Result<(), Denial> {
+        self.revoked.check(&entry.token.user)
     }
 
     fn forget_expired(&mut self, key: &Key, denial: Denial) -> Denial {

@@ -112,6 +112,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("issuers[1].keys.url", "http://other.example/keys", "is not encrypted"),
     ("issuers[1].keys.ca_file", "nowhere.pem", "`nowhere.pem` does not exist"),
     ("issuers[2].keys.discovery", "on", "`on` is no boolean"),
+    ("issuers[2].keys.oauth_metadata", "rfc8414", "`rfc8414` is no boolean"),
     ("issuers[0].algorithms[0]", "[HS256]", "`HS256` is symmetric: who can verify can sign (write an asymmetric"),
     ("issuers[0].algorithms[0]", "[HS512]", "`HS512` is symmetric"),
     ("issuers[0].algorithms[1]", "[ES256, none]", "`none` is no signature (write an asymmetric"),
@@ -122,6 +123,14 @@ const BAD: &[(&str, &str, &str)] = &[
     ("issuers[0].audiences[0]", "[[a]]", "takes a single value, not a list"),
     ("issuers[0].required_claims", "[tenant]", "takes a map, not a list (write `claim: value`"),
     ("issuers[0].required_claims.tenant", "{tenant: ['${MISSING}']}", "`${MISSING}` needs the variable `MISSING`"),
+    ("issuers[0].claims.roles[0]", "[roles]", "`roles` does not begin with a slash (write it like `/roles`"),
+    ("issuers[0].claims.roles[1]", "[/roles, /a~b]", "`/a~b` has a `~` that is neither `~0` nor `~1`"),
+    ("issuers[0].claims.groups[0]", "['']", "groups[0]: does not begin with a slash"),
+    ("issuers[0].claims.groups", "[/a, /b, /c, /d, /e, /f, /g, /h, /i]", "has 9 items (at most 8 are taken)"),
+    ("issuers[0].claims.tenant", "/tid", "takes a list, not a single value"),
+    ("revocations[0]", "[nowhere.json]", "`nowhere.json` does not exist"),
+    ("revocations[0]", "[policies]", "`policies` is a folder, not a file"),
+    ("revocations", "revoked.json", "takes a list, not a single value"),
     ("issuers[0].token_types", "[]", "is empty"),
     ("issuers[0].leeway", "6m", "`6m` is no duration from 0s to 5m"),
     ("issuers[0].leeway", "1500ms", "is no whole number of seconds (write it in seconds"),
@@ -163,7 +172,7 @@ const BAD: &[(&str, &str, &str)] = &[
 fn with(folder: &Folder, path: &str, value: &str) -> (String, usize) {
     let text = folder.everything();
     let key = path.strip_suffix(']').and_then(|path| path.rsplit_once('[')).map_or(path, |(key, _)| key);
-    let key = if key.ends_with(".tenant") { "issuers[0].required_claims" } else { key };
+    let key = if key.ends_with("required_claims.tenant") { "issuers[0].required_claims" } else { key };
     let mut found = (0, yaml::parse(&text).0.unwrap());
     for step in key.split(['.', '[']) {
         let (line, node) = found.1.step(step.trim_end_matches(']')).unwrap();

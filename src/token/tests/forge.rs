@@ -15,6 +15,7 @@ use crate::jose::KeySet;
 pub(super) use crate::jose::fixtures::SigningKey;
 pub(super) use crate::jose::fixtures::changed;
 pub(super) use crate::jose::fixtures::encode;
+use crate::token::ClaimPaths;
 use crate::token::Config;
 use crate::token::IssuerConfig;
 use crate::token::KeySets;
@@ -53,6 +54,7 @@ pub(super) fn issuer(name: &str) -> IssuerConfig {
         algorithms: Algorithm::ALL.to_vec(),
         audiences: vec![AUDIENCE.to_owned()],
         required_claims: Vec::new(),
+        claims: ClaimPaths::default(),
         token_types: Vec::new(),
         leeway: Duration::from_secs(u64::try_from(LEEWAY).unwrap()),
         refresh_interval: Duration::from_mins(5),
