@@ -1,11 +1,12 @@
 use super::*;
-use crate::clock::UnixTime;
 use crate::spiffe_id::SpiffeId;
 use crate::spiffe_id::TrustDomain;
 use crate::trust::Bundle;
 use crate::trust::BundleConfig;
 use crate::trust::CertificateFiles;
+use crate::trust::Endpoint;
 use crate::trust::Origin;
+use crate::trust::Profile;
 use crate::trust::fixtures::pem;
 
 fn files(name: &str) -> CertificateFiles {
@@ -78,4 +79,35 @@ fn bundles_are_carried_over_and_what_is_new_is_awaited() {
     assert_eq!((awaited, carried.awaits_workload_api()), (vec!["moved.example", "new.example"], false));
     let epoch = |bundles: &Bundles| bundles.get("same.example").unwrap().epoch();
     assert_eq!(epoch(&carried), epoch(&previous.bundles));
+}
+
+#[test]
+fn i7_what_is_not_where_a_bundle_comes_from_does_not_lose_it() {
+    let domain = TrustDomain::parse("partner.example").unwrap();
+    let config = |url: &str, optional, refuse_rollback| Config {
+        bundles: vec![BundleConfig {
+            trust_domain: domain.clone(),
+            files: Vec::new(),
+            endpoint: Some(Endpoint {
+                url: url.to_owned(),
+                profile: Profile::HttpsWeb { ca_file: None },
+                refuse_rollback,
+            }),
+            optional,
+        }],
+        ..Config::default()
+    };
+    let known = config("https://partner.example/", false, false);
+    let mut bundles = Bundles::empty(&known);
+    bundles.insert(domain.clone(), Bundle::empty(), Origin::Endpoint, UnixTime::default());
+    let previous = Material { svid: None, bundles: Arc::new(bundles) };
+    for (wanted, stays) in [
+        (config("https://partner.example/", true, false), true),
+        (config("https://partner.example/", false, true), true),
+        (config("https://other.example/", false, false), false),
+    ] {
+        let carried = Material::carried_over(&wanted, &previous, &known).bundles;
+        assert_eq!(carried.get("partner.example").is_ok(), stays, "{wanted:?}");
+        assert_eq!(carried.awaited().count(), usize::from(!stays));
+    }
 }
