@@ -163,6 +163,7 @@ impl Publisher {
         }
         let (bundle, instances) = build(bundle, self.ports.workers.len()).await?;
         keep_what_is_set_up(&mut settings, &self.settings);
+        settings.check_tls().map_err(until_the_next_start)?;
         let rules = Arc::new(settings.rules());
         let keys = keys_for(&rules.token, &self.keys).await;
         if settings.spiffe != self.settings.spiffe {
@@ -268,6 +269,13 @@ fn keep<T: Clone + PartialEq>(section: &'static str, wanted: &mut T, started: &T
         wanted.clone_from(started);
         waiting.push(section);
     }
+}
+
+/// TLS that is set up goes on, and without what it rests on no proxy could connect, which is an error to Envoy and so a
+/// possible allow.
+fn until_the_next_start(problems: Vec<Problem>) -> Vec<Problem> {
+    let hint = "TLS stays as it is until the next start: restart with this configuration, or keep what TLS needs";
+    problems.into_iter().map(|problem| problem.hint(hint)).collect()
 }
 
 /// The keys that a reload begins with: those known already, with files read anew, so that a key that was taken out of
