@@ -237,7 +237,7 @@ impl Publisher {
         let unavailable = names(|issuer| !issuer.serve());
         self.ports.readiness.keys(waited_for, unavailable);
         let identity = Report::new(&self.settings.spiffe, &self.material, &self.trust.handle.status(), now);
-        self.ports.readiness.trust(self.material.waited_for(&self.settings.spiffe), identity.troubles());
+        self.ports.readiness.trust(self.material.waited_for(&self.settings.spiffe, now), identity.troubles());
         self.ports.shown_identity.store(Arc::new(serde_json::to_value(&identity).unwrap_or_default()));
         self.ports.readiness.in_force(self.number);
         let ready = self.ports.readiness.is_ready();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Bundles;
 use super::Config;
 use super::Svid;
+use crate::clock::UnixTime;
 use crate::spiffe_id::TrustDomain;
 
 /// What the program holds, and what it trusts: replaced whole.
@@ -33,9 +34,14 @@ impl Material {
         Self { svid, bundles: Arc::new(bundles) }
     }
 
-    /// What of `config` readiness still waits for, in words.
-    pub fn waited_for(&self, config: &Config) -> BTreeSet<String> {
-        let svid = (config.has_svid() && self.svid.is_none()).then(|| "own certificate".to_owned());
+    /// What of `config` readiness still waits for at `now`, in words. With a certificate that has ended no proxy could
+    /// connect.
+    pub fn waited_for(&self, config: &Config, now: UnixTime) -> BTreeSet<String> {
+        let svid = match &self.svid {
+            _ if !config.has_svid() => None,
+            None => Some("own certificate".to_owned()),
+            Some(svid) => (!svid.is_valid_at(now)).then(|| "own certificate that is valid".to_owned()),
+        };
         let workload_api = self.bundles.awaits_workload_api().then(|| "bundles of the Workload API".to_owned());
         let optional = |domain: &TrustDomain| {
             config.bundles.iter().any(|bundle| bundle.optional && bundle.trust_domain == *domain)

@@ -111,3 +111,18 @@ fn i7_what_is_not_where_a_bundle_comes_from_does_not_lose_it() {
         assert_eq!(carried.awaited().count(), usize::from(!stays));
     }
 }
+
+#[test]
+fn readiness_waits_for_a_certificate_that_is_valid() {
+    let config = Config { svid: Some(files("f")), ..Config::default() };
+    let own = svid();
+    let (begin, end) = (own.not_before, own.not_after);
+    let waited_for = |svid, now| Material { svid, ..Material::empty(&config) }.waited_for(&config, now);
+    assert_eq!(waited_for(None, begin), ["own certificate".to_owned()].into());
+    let valid = "own certificate that is valid".to_owned();
+    for now in [UnixTime::from_seconds(begin.seconds() - 1), end.plus_seconds(1)] {
+        assert_eq!(waited_for(Some(Arc::clone(&own)), now), [valid.clone()].into());
+    }
+    assert!(waited_for(Some(Arc::clone(&own)), begin).is_empty());
+    assert!(waited_for(Some(own), end).is_empty());
+}
