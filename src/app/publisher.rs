@@ -81,8 +81,11 @@ pub(super) struct Publisher {
     issuers: Refreshing<RefreshHandle, Arc<KeySets>>,
     trust: Refreshing<StatusHandle, Material>,
     /// What a reload reads, where that has not come to its end.
-    reading: Option<JoinHandle<(Result<Loaded, Vec<Problem>>, Watched)>>,
+    reading: Option<JoinHandle<Reading>>,
 }
+
+/// What was read, or is wrong with it, and what it looked like before.
+type Reading = (Result<Loaded, Vec<Problem>>, Watched);
 
 impl Publisher {
     /// Puts the first revision in force and starts fetching keys.
