@@ -16,6 +16,7 @@ impl Settings {
     pub fn rules(&self) -> Rules {
         Rules {
             routes: self.routes.clone(),
+            resources: self.resources.clone(),
             identity: self.caller.clone(),
             token: Arc::new(self.token.clone()),
             input: self.input,
@@ -32,6 +33,7 @@ impl Settings {
     pub fn answer_options(&self) -> Options {
         Options {
             reason_in_body: self.routes.reason_in_body,
+            problem_details: self.routes.problem_details,
             several_values: match self.compatibility {
                 Compatibility::Strict => SeveralValues::Joined,
                 Compatibility::OpaEnvoy => SeveralValues::Last,

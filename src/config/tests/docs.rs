@@ -26,9 +26,10 @@ fn documented_defaults_are_the_defaults() {
     let folder = Folder::new();
     for (mode, name) in [(Compatibility::Strict, "strict"), (Compatibility::OpaEnvoy, "opa-envoy")] {
         let bundle = "spiffe: {bundles: [{trust_domain: partner.example, endpoint: 'https://partner.example/bundle'}]}";
-        let shown = folder.read(&format!("compatibility: {name}\n{bundle}\n{LEAST}")).unwrap().settings.redacted();
+        let resource = "protected_resources: [{resource: 'https://a', authorization_servers: ['https://idp.example']}]";
+        let shown = folder.read(&format!("compatibility: {name}\n{bundle}\n{resource}\n{LEAST}")).unwrap().settings.redacted();
         let compared = compare(&reference::keys(mode), &shown);
-        assert!(compared > 42, "{compared}");
+        assert!(compared > 48, "{compared}");
     }
 }
 
