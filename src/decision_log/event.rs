@@ -218,9 +218,7 @@ fn result_or_error<'a>(outcome: &'a Outcome, mask: &Mask) -> (Option<Answered>, 
         Outcome::Denied { http_status, .. } => {
             (Some(Answered::Denied { allowed: false, http_status: *http_status }), None)
         }
-        Outcome::Answered => {
-            (Some(Answered::Denied { allowed: false, http_status: Document::HTTP_STATUS }), None)
-        }
+        Outcome::Answered => (Some(Answered::Denied { allowed: false, http_status: Document::HTTP_STATUS }), None),
     }
 }
 

@@ -179,7 +179,8 @@ fn denied_response(
     };
     let DeniedResponse { http_status, headers, body: mut text } = response;
     let mut headers = self::headers(headers, Existing::Silent);
-    let mut set = |name: &str, value: String| headers.push(header_option(name.to_owned(), value, Existing::Overwritten));
+    let mut set =
+        |name: &str, value: String| headers.push(header_option(name.to_owned(), value, Existing::Overwritten));
     if let Some(challenge) = challenge(reason, demand, &words) {
         set("www-authenticate", challenge);
     }

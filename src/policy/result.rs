@@ -59,7 +59,13 @@ fn placed(place: &str, detail: &str) -> String {
 
 /// A `false` says no more than no, and Envoy answers in its own words.
 fn bare_denial() -> Denial {
-    Denial { reason: Reason::PolicyDenied, detail: String::new(), response: None, demand: None, dynamic_metadata: Map::new() }
+    Denial {
+        reason: Reason::PolicyDenied,
+        detail: String::new(),
+        response: None,
+        demand: None,
+        dynamic_metadata: Map::new(),
+    }
 }
 
 /// The fields of a result that mean something; all others are the policy's own.

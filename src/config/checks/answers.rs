@@ -41,7 +41,9 @@ pub(crate) fn resource(text: &str) -> Result<(), Fault> {
 /// RFC 6750 §2 knows three ways, of which two leave tokens in logs (RFC 9700 §4.3.2).
 pub(crate) fn bearer_method(text: &str) -> Result<(), Fault> {
     match text {
-        "body" | "query" => Err(Fault::new("is a way in which tokens are not read", "write `header`, or remove the key")),
+        "body" | "query" => {
+            Err(Fault::new("is a way in which tokens are not read", "write `header`, or remove the key"))
+        }
         _ => Ok(()),
     }
 }

@@ -40,11 +40,7 @@ pub(crate) fn resource(section: &mut Section<'_>) -> Option<ProtectedResource> {
         resource: section.required("resource", https_url().checked(rules::resource)),
         authorization_servers: section.required("authorization_servers", some(issuer()).at_most(few)),
         jwks_uri: section.optional("jwks_uri", https_url(), "none"),
-        scopes_supported: section.get(
-            "scopes_supported",
-            list(text("scope").checked(rules::word)).at_most(few),
-            "[]",
-        ),
+        scopes_supported: section.get("scopes_supported", list(text("scope").checked(rules::word)).at_most(few), "[]"),
         bearer_methods_supported: section
             .get("bearer_methods_supported", methods, "[header]")
             .into_iter()

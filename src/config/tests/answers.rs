@@ -70,5 +70,8 @@ fn documents_and_their_number_are_bounded() {
     let many: String =
         (0..65).map(|number| format!("- {{resource: 'https://a/{number}', {AUTHORIZATION_SERVERS}}}\n")).collect();
     let told = least_and(&format!("protected_resources:\n{many}"));
-    assert!(told.len() == 1 && told[0].contains("protected_resources: has 65 items (at most 64 are taken)"), "{told:?}");
+    assert!(
+        told.len() == 1 && told[0].contains("protected_resources: has 65 items (at most 64 are taken)"),
+        "{told:?}"
+    );
 }

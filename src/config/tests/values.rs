@@ -156,8 +156,16 @@ const BAD: &[(&str, &str, &str)] = &[
     ("routes.challenge.resource_metadata", "http://api.example/m", "is not encrypted"),
     ("routes.challenge.resource_metadata", "'https://api.example/\"m'", "has a character other than visible ASCII"),
     ("protected_resources[0].resource", "http://api.example", "`http://api.example` is not encrypted"),
-    ("protected_resources[0].resource", "'https://api.example/mcp?a=b'", "is no HTTPS address without query and fragment"),
-    ("protected_resources[0].resource", "'https://api.example/mcp#a'", "is no HTTPS address without query and fragment"),
+    (
+        "protected_resources[0].resource",
+        "'https://api.example/mcp?a=b'",
+        "is no HTTPS address without query and fragment",
+    ),
+    (
+        "protected_resources[0].resource",
+        "'https://api.example/mcp#a'",
+        "is no HTTPS address without query and fragment",
+    ),
     ("protected_resources[0].resource", "https://api..example", "is no HTTPS address without query and fragment"),
     ("protected_resources[0].resource", "api.example", "is no HTTPS address (write it like"),
     ("protected_resources[0].authorization_servers", "[]", "is empty"),

@@ -110,7 +110,11 @@ mod tests {
             Demand::StepUp(StepUp { acr_values: acr_values.map(quotable), max_age, scope: scope.map(quotable) })
         };
         for (demand, words, expected) in [
-            (Demand::Scope(quotable("b c")), REALM, r#"Bearer realm="countersign", error="insufficient_scope", scope="b c""#),
+            (
+                Demand::Scope(quotable("b c")),
+                REALM,
+                r#"Bearer realm="countersign", error="insufficient_scope", scope="b c""#,
+            ),
             (
                 Demand::Scope(quotable("b c")),
                 words,

@@ -7,8 +7,7 @@ use crate::decision::StepUp;
 use crate::ext_authz::proto_json::check_response_to_json;
 
 const ID: &str = "3f0e2b1c-0000-4000-8000-000000000000";
-const PLAIN: Options =
-    Options { reason_in_body: false, problem_details: false, several_values: SeveralValues::Joined };
+const PLAIN: Options = Options { reason_in_body: false, problem_details: false, several_values: SeveralValues::Joined };
 const LAST: Options = Options { several_values: SeveralValues::Last, ..PLAIN };
 const WITH_REASON: Options = Options { reason_in_body: true, ..PLAIN };
 const PROBLEMS: Options = Options { problem_details: true, ..PLAIN };
@@ -235,7 +234,8 @@ fn problems_are_rfc_9457_and_never_in_place_of_the_policys_body() {
         let headers = denied["headers"].as_array().unwrap();
         assert_eq!(headers.last(), Some(&overwriting("content-type", "application/problem+json")), "{body}");
     }
-    for (decision, body) in [(own(403, "mine"), json!("mine")), (own(302, ""), Json::Null), (own(204, ""), Json::Null)] {
+    for (decision, body) in [(own(403, "mine"), json!("mine")), (own(302, ""), Json::Null), (own(204, ""), Json::Null)]
+    {
         let denied = answer(decision, PROBLEMS)["deniedResponse"].clone();
         assert_eq!((denied["body"].clone(), denied["headers"].clone()), (body, Json::Null));
     }

@@ -91,8 +91,11 @@ fn a_document_is_found_at_its_host_and_path_alone() {
 
 #[test]
 fn a_path_belongs_to_the_nearest_resource_above_it() {
-    let resources =
-        Resources::new(vec![made("https://api.example/mcp"), made("https://api.example/mcp/admin/"), made("https://b")]);
+    let resources = Resources::new(vec![
+        made("https://api.example/mcp"),
+        made("https://api.example/mcp/admin/"),
+        made("https://b"),
+    ]);
     for (host, path, resource) in [
         ("api.example", "/mcp", Some("https://api.example/mcp")),
         ("api.example", "/mcp/x", Some("https://api.example/mcp")),
