@@ -88,8 +88,8 @@ pub struct Denial {
     pub detail: String,
     /// What the client gets. `None`: a bare refusal, which the proxy turns into its own 403.
     pub response: Option<DeniedResponse>,
-    /// What the client can do about it, where the policy says so.
-    pub demand: Option<Demand>,
+    /// What the client can do about it, where the policy says so; boxed, since every stage hands denials on and few have one.
+    pub demand: Option<Box<Demand>>,
     /// What the policy adds to the proxy's dynamic metadata.
     pub dynamic_metadata: Map<String, Json>,
 }

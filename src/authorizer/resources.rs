@@ -4,6 +4,7 @@ use crate::decision::Document;
 use crate::facts::Attributes;
 use crate::facts::Http;
 use crate::input;
+use crate::route::ProtectedResource;
 use crate::route::WELL_KNOWN;
 use crate::route::Words;
 
@@ -25,7 +26,7 @@ impl Rules {
     pub fn challenge(&self, attributes: Option<&Attributes>) -> Words<'_> {
         let http = attributes.and_then(Attributes::http).filter(|_| !self.resources.is_empty());
         let resource = http.and_then(|http| self.resources.resource(&input::host(http)?, path(http)));
-        self.routes.challenge.words(resource.map(|resource| resource.address()))
+        self.routes.challenge.words(resource.map(ProtectedResource::address))
     }
 }
 

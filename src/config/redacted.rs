@@ -59,7 +59,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         "issuers": issuers.iter().map(show_issuer).collect::<Vec<_>>(),
         "policy": show_policy(policy, *input),
         "routes": show_routes(routes),
-        "protected_resources": resources.iter().map(answers::resource).collect::<Vec<_>>(),
+        "protected_resources": resources.all().iter().map(answers::resource).collect::<Vec<_>>(),
         "decision_log": show_decision_log(decision_log),
         "telemetry": {"log_level": word(words::LOG_LEVEL, log_level)},
     })

@@ -99,7 +99,8 @@ pub fn encode(decision: Decision, terms: &Terms<'_>) -> CheckResponse {
         Decision::Deny(Denial { reason, detail: _, response, demand, dynamic_metadata }) => CheckResponse {
             status: Some(status(code(reason))),
             dynamic_metadata: Some(metadata(dynamic_metadata, decision_id)),
-            http_response: denied_response(reason, demand.as_ref(), response, terms).map(HttpResponse::DeniedResponse),
+            http_response: denied_response(reason, demand.as_deref(), response, terms)
+                .map(HttpResponse::DeniedResponse),
         },
     }
 }

@@ -166,7 +166,13 @@ impl<'v> Fields<'v> {
             demand::check_response(&response, reason)?;
         }
         let detail = bounded(&self.stated_reasons().join("; "));
-        Ok(Denial { reason, detail, response: Some(response), demand, dynamic_metadata: self.metadata()? })
+        Ok(Denial {
+            reason,
+            detail,
+            response: Some(response),
+            demand: demand.map(Box::new),
+            dynamic_metadata: self.metadata()?,
+        })
     }
 
     fn metadata(&self) -> Result<Map<String, Json>, Unfit> {

@@ -141,8 +141,8 @@ impl Resources {
     }
 
     /// Each, in the order of the configuration.
-    pub fn iter(&self) -> std::slice::Iter<'_, ProtectedResource> {
-        self.0.iter()
+    pub fn all(&self) -> &[ProtectedResource] {
+        &self.0
     }
 
     /// Whether there is none.
@@ -176,12 +176,12 @@ fn split(url: &str) -> Option<(&str, &str)> {
 
 /// The host of an authority as `input` reads that of a request: lower case, without port.
 fn host_of(authority: &str) -> Option<String> {
-    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, port)) => (format!("[{}]", address.parse::<Ipv6Addr>().ok()?), port),
-        None => {
-            let (name, port) = authority.split_at_checked(authority.find(':').unwrap_or(authority.len()))?;
-            (name.to_ascii_lowercase(), port)
-        }
+    let (host, port) = if let Some((address, port)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+    {
+        (format!("[{}]", address.parse::<Ipv6Addr>().ok()?), port)
+    } else {
+        let (name, port) = authority.split_at_checked(authority.find(':').unwrap_or(authority.len()))?;
+        (name.to_ascii_lowercase(), port)
     };
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     let named = host.starts_with('[') || (!host.split('.').any(str::is_empty) && host.bytes().all(is_name));

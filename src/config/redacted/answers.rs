@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::without_nulls;
 use super::without_query;
+use crate::decision::Quotable;
 use crate::route::Challenge;
 use crate::route::Metadata;
 use crate::route::ProtectedResource;
@@ -13,8 +14,8 @@ use crate::route::REALM;
 pub(super) fn challenge(config: &Challenge) -> Json {
     let Challenge { realm, scope, resource_metadata } = config;
     without_nulls(json!({
-        "realm": realm.as_ref().map_or(REALM, |realm| realm.as_str()),
-        "scope": scope.as_ref().map(|scope| scope.as_str()),
+        "realm": realm.as_ref().map_or(REALM, Quotable::as_str),
+        "scope": scope.as_ref().map(Quotable::as_str),
         "resource_metadata": resource_metadata.as_ref().map(|url| without_query(url.as_str())),
     }))
 }

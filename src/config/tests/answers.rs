@@ -67,9 +67,9 @@ fn documents_and_their_number_are_bounded() {
     );
     let told = least_and(&long);
     assert!(told.len() == 1 && told[0].contains("[0]: makes a document of more than 16384 bytes"), "{told:?}");
-    let many: String =
-        (0..65).map(|number| format!("- {{resource: 'https://a/{number}', {AUTHORIZATION_SERVERS}}}\n")).collect();
-    let told = least_and(&format!("protected_resources:\n{many}"));
+    let one = |number| format!("{{resource: 'https://a/{number}', {AUTHORIZATION_SERVERS}}}");
+    let many: Vec<_> = (0..65).map(one).collect();
+    let told = least_and(&format!("protected_resources: [{}]\n", many.join(", ")));
     assert!(
         told.len() == 1 && told[0].contains("protected_resources: has 65 items (at most 64 are taken)"),
         "{told:?}"

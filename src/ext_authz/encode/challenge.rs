@@ -13,9 +13,9 @@ use crate::route::Words;
 /// The challenge that goes with a refusal, where the client can do something about it with another token.
 pub(super) fn challenge(reason: Reason, demand: Option<&Demand>, words: &Words<'_>) -> Option<String> {
     let error = match demand {
-        Some(Demand::Scope(_)) => Some("insufficient_scope"),
-        Some(Demand::StepUp(_)) => Some("insufficient_user_authentication"),
-        None => of_token(reason)?,
+        Some(Demand::Scope(_)) => "insufficient_scope",
+        Some(Demand::StepUp(_)) => "insufficient_user_authentication",
+        None => error_of(reason)?,
     };
     let mut challenge = format!("Bearer realm=\"{}\"", words.realm);
     let mut say = |name: &str, value: Option<&str>| {
@@ -23,7 +23,7 @@ pub(super) fn challenge(reason: Reason, demand: Option<&Demand>, words: &Words<'
             let _writing_to_memory = write!(challenge, ", {name}=\"{value}\"");
         }
     };
-    say("error", error);
+    say("error", Some(error).filter(|error| !error.is_empty()));
     let demanded = match demand {
         Some(Demand::Scope(scope)) => Some(scope),
         Some(Demand::StepUp(StepUp { acr_values, max_age, scope })) => {
@@ -38,15 +38,15 @@ pub(super) fn challenge(reason: Reason, demand: Option<&Demand>, words: &Words<'
     Some(challenge)
 }
 
-/// The error code of a refusal for want of a good token, if the reason is one: a challenge without a code is one too.
-const fn of_token(reason: Reason) -> Option<Option<&'static str>> {
+/// The error code of a refusal for want of a good token, if the reason is one; empty for a challenge without a code.
+const fn error_of(reason: Reason) -> Option<&'static str> {
     match reason {
         // §3.1: no error code where there was no authentication information, or of an unsupported method.
-        Reason::TokenMissing | Reason::TokenScheme => Some(None),
-        Reason::TokenRepeated => Some(Some("invalid_request")),
+        Reason::TokenMissing | Reason::TokenScheme => Some(""),
+        Reason::TokenRepeated => Some("invalid_request"),
         // What the policy demands stands in its demand.
         Reason::PolicyStepUp => None,
-        _ if reason.http_status() == UNAUTHORIZED => Some(Some("invalid_token")),
+        _ if reason.http_status() == UNAUTHORIZED => Some("invalid_token"),
         _ => None,
     }
 }

@@ -151,7 +151,8 @@ fn refusals_for_want_of_a_token_carry_a_challenge() {
 #[test]
 fn a_policys_demand_is_a_challenge_with_its_status() {
     let demand = Demand::Scope(Quotable::words("a b").unwrap());
-    let denial = Denial { demand: Some(demand), ..Denial::new(Reason::PolicyInsufficientScope, "never sent") };
+    let denial =
+        Denial { demand: Some(Box::new(demand)), ..Denial::new(Reason::PolicyInsufficientScope, "never sent") };
     let challenge = "Bearer realm=\"countersign\", error=\"insufficient_scope\", scope=\"a b\"";
     assert_eq!(
         answer(Decision::Deny(denial), Options::default()),
@@ -161,7 +162,7 @@ fn a_policys_demand_is_a_challenge_with_its_status() {
         }})
     );
     let step_up = StepUp { acr_values: None, max_age: Some(300), scope: None };
-    let demand = Some(Demand::StepUp(step_up));
+    let demand = Some(Box::new(Demand::StepUp(step_up)));
     let denial = Denial { demand, ..Denial::new(Reason::PolicyStepUp, "never sent") };
     let challenge = "Bearer realm=\"countersign\", error=\"insufficient_user_authentication\", max_age=\"300\"";
     assert_eq!(
