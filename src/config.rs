@@ -115,6 +115,17 @@ impl Settings {
         }
     }
 
+    /// What would keep every connection by TLS from being made. Settings that were read are checked; those put together from
+    /// several may not be.
+    ///
+    /// # Errors
+    /// Each as a problem.
+    pub fn check_tls(&self) -> Result<(), Vec<Problem>> {
+        let faults = checks::workloads::faults_of_tls(self);
+        let problems: Vec<_> = faults.into_iter().map(|fault| Problem::error(fault.path, fault.message)).collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
     /// The settings in the configuration's own format, defaults filled in and nothing secret in them.
     pub fn redacted(&self) -> Json {
         redacted::settings(self)

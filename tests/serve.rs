@@ -215,6 +215,33 @@ fn a_reload_says_what_waits_for_the_next_start() {
 }
 
 #[test]
+fn a19_a_reload_cannot_take_away_what_tls_rests_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+    let file = |name: &str, content: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let (certificate, key) = (file("svid.pem", certificate.pem()), file("key.pem", key.serialize_pem()));
+    let bundle = file("bundle.json", "{\"keys\": []}".to_owned());
+    let own = format!("svid: {{certificate: '{certificate}', key: '{key}'}}");
+    let bundles = format!("bundles: [{{trust_domain: prod.example, files: ['{bundle}']}}]");
+    let tls = "tls: {enabled: true, allowed_proxies: ['spiffe://prod.example/envoy']}";
+    let with_tls = format!("{OPEN}spiffe: {{{own}, {bundles}}}\nlisteners: {{workers: 1, {tls}}}\n");
+    let server = Server::start(&with_tls, ALLOW_GET);
+    // Both go, and the listener stays as it is until the next start.
+    let without = [(format!("spiffe: {{{own}, {bundles}}}"), "spiffe: {}"), (format!(", {tls}"), "")];
+    for (from, to) in without {
+        server.reconfigure(&from, to);
+    }
+    server.hang_up();
+    eventually("it is refused", || server.probe("/readyz").1.contains("TLS stays as it is until the next start"));
+    assert!(server.private("/identity").1.contains("\"serial\""), "{}", server.private("/identity").1);
+}
+
+#[test]
 fn a_storm_of_hangups_ends_nothing() {
     let server = Server::start(OPEN, ALLOW_GET);
     let client = Wire::connect(&server.tcp());

@@ -80,7 +80,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "spiffe.bundles[].refuse_rollback",
-        "What becomes of a bundle whose `spiffe_sequence` is lower than that of the one held: `true` refuses it; `false` takes it, with a warning and a count.",
+        "What becomes of a bundle whose `spiffe_sequence` is lower than the highest held: `true` refuses it; `false` takes it, with a warning and a count.",
     ),
     ("spiffe.bundles[].optional", "Become ready without this bundle."),
     (
