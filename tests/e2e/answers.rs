@@ -64,8 +64,8 @@ async fn a_client_without_a_token_finds_where_to_get_one() {
     assert_eq!(document["authorization_servers"], json!(["https://idp.example"]));
     assert_eq!(stack.decision().await.reason(), "answered_resource_metadata");
 
-    // The answer has a length and no body, which this client does not read.
-    let _head = agent.try_send(&Call::new("HEAD", &address)).await;
+    // The answer has a length and no body, which this client does not read: it waits until the proxy closes.
+    let _head = agent.try_send(&Call::new("HEAD", &address).header("connection", "close")).await;
     assert_eq!(stack.decision().await.reason(), "answered_resource_metadata");
 }
 
