@@ -6,6 +6,7 @@
 //! issuer has and this revision has not, is handed back to the edge as [`Step::NeedsKeys`].
 
 mod owned;
+mod resources;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use crate::clock::UnixTime;
 use crate::decision::Decision;
 use crate::decision::Denial;
+use crate::decision::Document;
 use crate::decision::Reason;
 use crate::decision_log::Record;
 use crate::facts::Attributes;
@@ -30,6 +32,7 @@ use crate::input;
 use crate::policy;
 use crate::route::Defaults;
 use crate::route::Requirement;
+use crate::route::Resources;
 use crate::route::Route;
 use crate::route::TokenMode;
 use crate::telemetry::Stage;
@@ -57,6 +60,8 @@ pub struct Revision {
 pub struct Rules {
     /// What a route requires unless it says otherwise.
     pub routes: Defaults,
+    /// Protected resources, whose metadata is answered from here.
+    pub resources: Resources,
     /// Sources of caller identity.
     pub identity: identity::Config,
     /// Issuers of user tokens.
@@ -106,6 +111,8 @@ pub struct Check<'a> {
 pub enum Step {
     /// At its end.
     Decided(Decision),
+    /// At its end, with nothing decided: the request is for a public document.
+    Answered(Document),
     /// The token names a key that its issuer may have and this revision has not.
     NeedsKeys(token::IssuerIndex),
 }
@@ -161,6 +168,10 @@ impl Authorizer {
     /// Decides on one request. What the stages find goes into `record` as they find it, so that a denial's record says
     /// how far the request came.
     pub fn decide(&mut self, check: &Check<'_>, record: &mut Record, watch: &mut Stopwatch) -> Step {
+        // Who has no token yet reads here where to get one, so this comes before anything must be proven.
+        if let Some(document) = check.attributes.http().and_then(|http| self.revision.rules.document(http)) {
+            return Step::Answered(document);
+        }
         match self.run_stages(check, record, watch) {
             Ok(decision) => Step::Decided(decision),
             Err(token::Refusal::Denied(denial)) => Step::Decided(Decision::Deny(denial)),

@@ -62,6 +62,8 @@ pub struct Settings {
     pub policy: policy::Config,
     /// What holds for routes that do not say otherwise.
     pub routes: route::Defaults,
+    /// Whose metadata is answered from here.
+    pub resources: route::Resources,
     /// What is recorded.
     pub decision_log: decision_log::Config,
     /// What the program says of itself.

@@ -183,6 +183,53 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
         "Headers that begin like this are Countersign's own: set or removed on every allow, and out of the policy's reach.",
     ),
     ("routes.reason_in_body", "Tell the client the reason of a denial in its body."),
+    (
+        "routes.problem_details",
+        "Write denials' bodies as `application/problem+json` (RFC 9457), with `type`, `title`, `status` and `decision_id`, and `reason` where `reason_in_body` is on. A policy's own body goes before it.",
+    ),
+    (
+        "routes.challenge",
+        "What `WWW-Authenticate` says beside its error. [tokens.md](tokens.md) shows every challenge.",
+    ),
+    ("routes.challenge.realm", "`realm`: what the tokens are good for, in words."),
+    ("routes.challenge.scope", "`scope`: what a token needs, where the policy does not name another."),
+    (
+        "routes.challenge.resource_metadata",
+        "`resource_metadata`: where a client reads how to get a token (RFC 9728), in place of the address that follows from `protected_resources`.",
+    ),
+    (
+        "protected_resources",
+        "Resources whose metadata (RFC 9728) is answered from here, to everybody who asks for `/.well-known/oauth-protected-resource` and the resource's path at the resource's host. The documents are public.",
+    ),
+    ("protected_resources[].resource", "The resource: the address by which clients call it, character for character."),
+    (
+        "protected_resources[].authorization_servers",
+        "Issuers where clients get tokens for it; each should stand below `issuers`.",
+    ),
+    ("protected_resources[].jwks_uri", "The address of the resource's own keys, if it signs or decrypts anything."),
+    ("protected_resources[].scopes_supported", "Scopes that requests to it may need."),
+    (
+        "protected_resources[].bearer_methods_supported",
+        "How tokens may be sent: the `Authorization` header is the one place that is looked at.",
+    ),
+    ("protected_resources[].resource_name", "Its name, for people."),
+    ("protected_resources[].resource_documentation", "The address of a page for developers."),
+    ("protected_resources[].resource_policy_uri", "The address of a page on how its data may be used."),
+    ("protected_resources[].resource_tos_uri", "The address of its terms of service."),
+    (
+        "protected_resources[].tls_client_certificate_bound_access_tokens",
+        "Tell clients that tokens can be bound to their certificate (RFC 8705).",
+    ),
+    (
+        "protected_resources[].authorization_details_types_supported",
+        "Values of `type` in `authorization_details` (RFC 9396) that it knows.",
+    ),
+    ("protected_resources[].dpop_signing_alg_values_supported", "Algorithms that DPoP proofs may use (RFC 9449)."),
+    ("protected_resources[].dpop_bound_access_tokens_required", "Tell clients that tokens must be bound by DPoP."),
+    (
+        "protected_resources[].signed_metadata",
+        "The same metadata as a JWT that somebody has signed. It is handed out as it stands, and not verified.",
+    ),
     ("decision_log", "The record of each decision, one JSON object a line on standard output."),
     ("decision_log.enabled", "Write records."),
     ("decision_log.include_input", "Write the input document too, masked."),

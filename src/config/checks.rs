@@ -1,5 +1,6 @@
 //! What must hold between keys, and the grammar of single values that the vocabulary defines.
 
+pub(crate) mod answers;
 pub(crate) mod workloads;
 
 use std::iter;

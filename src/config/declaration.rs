@@ -1,5 +1,6 @@
 //! The format: every key, how it is read, and what it is by default. What each is for says [`crate::config::about`].
 
+pub(crate) mod answers;
 pub(crate) mod workloads;
 
 use std::num::NonZeroUsize;
@@ -41,6 +42,7 @@ use crate::policy::Compatibility;
 use crate::policy::RegoVersion;
 use crate::route;
 use crate::route::Requirement;
+use crate::route::Resources;
 use crate::route::TokenMode;
 use crate::token;
 use crate::token::ClaimPaths;
@@ -58,6 +60,9 @@ pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
     let revocations = root.get("revocations", list(file("JSON file")).at_most(limits::REVOCATION_FILES), "[]");
     let (policy, input) = root.section("policy", |section| (policy(section, mode), input(section, mode)));
     let routes = root.section("routes", |section| routes(section, mode, &policy));
+    let resources = root.sections("protected_resources", answers::resource);
+    checks::answers::across_sections(root, &resources, &issuers);
+    let resources = Resources::new(resources.into_iter().flatten().collect());
     let decision_log = root.section("decision_log", decision_log);
     let telemetry = root.section("telemetry", telemetry);
     let token = token::Config { issuers };
@@ -72,6 +77,7 @@ pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
         input,
         policy,
         routes,
+        resources,
         decision_log,
         telemetry,
     };
@@ -201,6 +207,8 @@ fn routes(section: &mut Section<'_>, mode: Compatibility, policy: &policy::Confi
         path: policy.entry_point.clone(),
         owned_header_prefix: section.get("owned_header_prefix", prefix, "x-countersign-"),
         reason_in_body: section.get("reason_in_body", boolean(), "false"),
+        problem_details: section.get("problem_details", boolean(), "false"),
+        challenge: section.section("challenge", answers::challenge),
     }
 }
 

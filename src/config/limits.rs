@@ -60,6 +60,12 @@ pub(crate) const BUNDLE_FILES: usize = 8;
 /// Audiences of workloads' tokens: each token is compared with all of them.
 pub(crate) const AUDIENCES: usize = 64;
 
+/// Protected resources: each check looks through them, and a listener serves one or a few.
+pub(crate) const RESOURCES: usize = 64;
+
+/// Items of one list in a protected resource's metadata: the document as a whole is bounded, too.
+pub(crate) const RESOURCE_ITEMS: usize = 128;
+
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }

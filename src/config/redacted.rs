@@ -2,6 +2,7 @@
 //!
 //! Every struct is taken apart whole, so that a new field that is not shown does not compile.
 
+mod answers;
 mod workloads;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         input,
         policy,
         routes,
+        resources,
         decision_log,
         telemetry,
     } = settings;
@@ -61,6 +63,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         "revocations": revocations,
         "policy": show_policy(policy, *input),
         "routes": show_routes(routes),
+        "protected_resources": resources.all().iter().map(answers::resource).collect::<Vec<_>>(),
         "decision_log": show_decision_log(decision_log),
         "telemetry": {"log_level": word(words::LOG_LEVEL, log_level)},
     })
@@ -187,12 +190,15 @@ fn show_policy(config: &policy::Config, input: input::Config) -> Json {
 
 fn show_routes(defaults: &route::Defaults) -> Json {
     // The path is the policy's.
-    let route::Defaults { caller, token, path: _, owned_header_prefix, reason_in_body } = defaults;
+    let route::Defaults { caller, token, path: _, owned_header_prefix, reason_in_body, problem_details, challenge } =
+        defaults;
     json!({
         "caller": word(Requirement::NAMES, caller),
         "token": word(TokenMode::NAMES, token),
         "owned_header_prefix": owned_header_prefix,
         "reason_in_body": reason_in_body,
+        "problem_details": problem_details,
+        "challenge": answers::challenge(challenge),
     })
 }
 

@@ -17,6 +17,7 @@ impl Settings {
     pub fn rules(&self, revoked: Arc<Revoked>) -> Rules {
         Rules {
             routes: self.routes.clone(),
+            resources: self.resources.clone(),
             identity: self.caller.clone(),
             token: Arc::new(self.token.clone()),
             revoked,
@@ -34,6 +35,7 @@ impl Settings {
     pub fn answer_options(&self) -> Options {
         Options {
             reason_in_body: self.routes.reason_in_body,
+            problem_details: self.routes.problem_details,
             several_values: match self.compatibility {
                 Compatibility::Strict => SeveralValues::Joined,
                 Compatibility::OpaEnvoy => SeveralValues::Last,

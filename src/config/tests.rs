@@ -1,6 +1,7 @@
 //! The format as its users meet it: text in, settings or problems out.
 
 mod across;
+mod answers;
 mod docs;
 mod values;
 mod workloads;

@@ -17,6 +17,9 @@
 //! So request headers say both fields, or a newer Envoy would append an identity header to the client's own; response
 //! headers are left to their silence; of a denial's headers the first of a name overwrites, and more are left to theirs.
 
+mod body;
+mod challenge;
+
 use std::collections::HashMap;
 
 use envoy_types::pb::envoy::config::core::v3::HeaderValue;
@@ -39,18 +42,26 @@ use serde_json::Value as Json;
 use tonic::Code;
 
 use crate::decision::Decision;
+use crate::decision::Demand;
 use crate::decision::Denial;
 use crate::decision::DeniedResponse;
+use crate::decision::Document;
 use crate::decision::Effects;
 use crate::decision::Grant;
 use crate::decision::HeaderField;
 use crate::decision::Reason;
+use crate::route::Words;
+use body::Body;
+use body::body;
+use challenge::challenge;
 
 /// What the answers look like, beyond the decision itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// A refusal without a body of the policy's own says its reason as JSON: `{"reason":"token_expired"}`.
     pub reason_in_body: bool,
+    /// A refusal without a body of the policy's own says what it is as `application/problem+json` (RFC 9457).
+    pub problem_details: bool,
     /// What several values of one request header mean.
     pub several_values: SeveralValues,
 }
@@ -65,32 +76,49 @@ pub enum SeveralValues {
     Last,
 }
 
+/// What an answer says of itself, beyond its decision.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// Names the decision, here and in the log.
+    pub decision_id: &'a str,
+    /// How answers are written.
+    pub options: Options,
+    /// What a challenge says beside its error.
+    pub challenge: Words<'a>,
+}
+
 /// Makes the answer to one check. `dynamic_metadata` always has the `decision_id`, whatever the policy put there.
-pub fn encode(decision: Decision, decision_id: &str, options: Options) -> CheckResponse {
+pub fn encode(decision: Decision, terms: &Terms<'_>) -> CheckResponse {
+    let Terms { decision_id, options, .. } = *terms;
     match decision {
         Decision::Allow(Grant { effects, dynamic_metadata, .. }) => CheckResponse {
             status: Some(status(Code::Ok)),
             dynamic_metadata: Some(metadata(dynamic_metadata, decision_id)),
             http_response: ok_response(effects, options.several_values).map(HttpResponse::OkResponse),
         },
-        Decision::Deny(Denial { reason, detail: _, response, dynamic_metadata }) => CheckResponse {
+        Decision::Deny(Denial { reason, detail: _, response, demand, dynamic_metadata }) => CheckResponse {
             status: Some(status(code(reason))),
             dynamic_metadata: Some(metadata(dynamic_metadata, decision_id)),
-            http_response: denied_response(reason, response, options).map(HttpResponse::DeniedResponse),
+            http_response: denied_response(reason, demand.as_deref(), response, terms)
+                .map(HttpResponse::DeniedResponse),
         },
     }
 }
 
-/// The challenge that goes with a refusal for want of a good token (RFC 6750 §3), if the reason is one.
-///
-/// The error says no more than its code: which check failed stands in the log, where an attacker cannot learn from it.
-pub const fn challenge(reason: Reason) -> Option<&'static str> {
-    match reason {
-        // §3.1: no error code where there was no authentication information, or of an unsupported method.
-        Reason::TokenMissing | Reason::TokenScheme => Some(r#"Bearer realm="countersign""#),
-        Reason::TokenRepeated => Some(r#"Bearer realm="countersign", error="invalid_request""#),
-        _ if reason.http_status() == UNAUTHORIZED => Some(r#"Bearer realm="countersign", error="invalid_token""#),
-        _ => None,
+/// Makes the answer to a request for a public document: a refusal to the proxy, so that the request goes no further. Any
+/// page may read it, as clients in browsers do before they have a token.
+pub fn encode_document(document: &Document, decision_id: &str) -> CheckResponse {
+    let headers = [("content-type", "application/json"), ("access-control-allow-origin", "*")];
+    let headers = headers.map(|(name, value)| header_option(name.to_owned(), value.to_owned(), Existing::Overwritten));
+    let response = DeniedHttpResponse {
+        status: Some(HttpStatus { code: Document::HTTP_STATUS.into() }),
+        headers: headers.into(),
+        body: document.json.as_ref().to_owned(),
+    };
+    CheckResponse {
+        status: Some(status(Code::PermissionDenied)),
+        dynamic_metadata: Some(metadata(Map::new(), decision_id)),
+        http_response: Some(HttpResponse::DeniedResponse(response)),
     }
 }
 
@@ -140,24 +168,31 @@ fn ok_response(effects: Effects, several_values: SeveralValues) -> Option<OkHttp
 /// `None` where the denial is bare: Envoy then answers 403 by itself.
 fn denied_response(
     reason: Reason,
+    demand: Option<&Demand>,
     response: Option<DeniedResponse>,
-    Options { reason_in_body, .. }: Options,
+    terms: &Terms<'_>,
 ) -> Option<DeniedHttpResponse> {
+    let Terms { decision_id, options, challenge: words } = *terms;
     let response = match response {
-        None if !reason_in_body => return None,
+        None if !options.reason_in_body && !options.problem_details => return None,
         None => DeniedResponse { http_status: FORBIDDEN, headers: Vec::new(), body: String::new() },
         Some(response) => response,
     };
-    let DeniedResponse { http_status, headers, mut body } = response;
+    let DeniedResponse { http_status, headers, body: mut text } = response;
     let mut headers = self::headers(headers, Existing::Silent);
-    if let Some(challenge) = challenge(reason) {
-        headers.push(header_option("www-authenticate".to_owned(), challenge.to_owned(), Existing::Overwritten));
+    let mut set =
+        |name: &str, value: String| headers.push(header_option(name.to_owned(), value, Existing::Overwritten));
+    if let Some(challenge) = challenge(reason, demand, &words) {
+        set("www-authenticate", challenge);
     }
-    if reason_in_body && body.is_empty() {
-        body = format!(r#"{{"reason":"{reason}"}}"#);
-        headers.push(header_option("content-type".to_owned(), "application/json".to_owned(), Existing::Overwritten));
+    if text.is_empty()
+        && let Some(body) = body(reason, http_status, decision_id, options)
+    {
+        let Body { content_type, text: told } = body;
+        set("content-type", content_type.to_owned());
+        text = told;
     }
-    Some(DeniedHttpResponse { status: Some(HttpStatus { code: http_status.into() }), headers, body })
+    Some(DeniedHttpResponse { status: Some(HttpStatus { code: http_status.into() }), headers, body: text })
 }
 
 /// What a header does to one of its name that is there already.
