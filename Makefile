@@ -20,7 +20,7 @@ help: ## Say what there is
 ##@ Try it
 
 .PHONY: demo
-demo: tools-demo$(if $(SPIRE),-spire) ## Two agents, two users and a real Envoy, in under a minute; with SPIRE=1 real SPIRE too, which needs Go
+demo: tools-demo$(if $(SPIRE),-spire) ## Two agents, two users and a real Envoy, in seconds once it is built; with SPIRE=1 real SPIRE too, which needs Go
 	@python3 tools/demo$(if $(SPIRE),_spire).py
 
 ##@ Test

@@ -142,7 +142,7 @@ impl App {
             .enable_all()
             .build()
             .context("the control runtime")?;
-        runtime.block_on(async {
+        let served = runtime.block_on(async {
             let delay = self.loaded.settings.listeners.drain_delay;
             let end = shutdown_signal()?;
             // From the first moment on, since by default the signal ends the process.
@@ -155,7 +155,10 @@ impl App {
             running.end(delay).await?;
             anyhow::ensure!(!is_cut_short, "accepting ended by itself: a worker is gone");
             Ok(())
-        })
+        });
+        // Not dropped, which would wait for a file that is still being read.
+        runtime.shutdown_background();
+        served
     }
 
     /// Binds everything, and only then serves.

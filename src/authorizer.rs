@@ -6,6 +6,7 @@
 //! issuer has and this revision has not, is handed back to the edge as [`Step::NeedsKeys`].
 
 mod owned;
+mod resources;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use crate::clock::UnixTime;
 use crate::decision::Decision;
 use crate::decision::Denial;
+use crate::decision::Document;
 use crate::decision::Reason;
 use crate::decision_log::Record;
 use crate::facts::Attributes;
@@ -30,6 +32,7 @@ use crate::input;
 use crate::policy;
 use crate::route::Defaults;
 use crate::route::Requirement;
+use crate::route::Resources;
 use crate::route::Route;
 use crate::route::TokenMode;
 use crate::telemetry::Stage;
@@ -59,10 +62,14 @@ pub struct Revision {
 pub struct Rules {
     /// What a route requires unless it says otherwise.
     pub routes: Defaults,
+    /// Protected resources, whose metadata is answered from here.
+    pub resources: Resources,
     /// Sources of caller identity.
     pub identity: identity::Config,
     /// Issuers of user tokens.
     pub token: Arc<token::Config>,
+    /// Tokens, subjects and clients that are believed no longer.
+    pub revoked: Arc<token::Revoked>,
     /// How path, query and body are read.
     pub input: input::Config,
     /// Which keys the document has.
@@ -106,6 +113,8 @@ pub struct Check<'a> {
 pub enum Step {
     /// At its end.
     Decided(Decision),
+    /// At its end, with nothing decided: the request is for a public document.
+    Answered(Document),
     /// The token names a key that its issuer may have and this revision has not.
     NeedsKeys(token::IssuerIndex),
 }
@@ -115,7 +124,7 @@ impl Authorizer {
     pub fn new(revision: Arc<Revision>, policy: policy::Instance) -> Self {
         Self {
             identity: identity::Resolver::new(revision.rules.identity.clone()),
-            token: token::Verifier::new(Arc::clone(&revision.rules.token)),
+            token: verifier(&revision.rules),
             revision,
             policy,
         }
@@ -131,7 +140,7 @@ impl Authorizer {
     pub fn switch(&mut self, revision: Arc<Revision>, policy: Option<policy::Instance>) {
         if !Arc::ptr_eq(&self.revision.rules, &revision.rules) {
             self.identity = identity::Resolver::new(revision.rules.identity.clone());
-            self.token = token::Verifier::new(Arc::clone(&revision.rules.token));
+            self.token = verifier(&revision.rules);
         }
         self.revision = revision;
         if let Some(policy) = policy {
@@ -161,6 +170,10 @@ impl Authorizer {
     /// Decides on one request. What the stages find goes into `record` as they find it, so that a denial's record says
     /// how far the request came.
     pub fn decide(&mut self, check: &Check<'_>, record: &mut Record, watch: &mut Stopwatch) -> Step {
+        // Who has no token yet reads here where to get one, so this comes before anything must be proven.
+        if let Some(document) = check.attributes.http().and_then(|http| self.revision.rules.document(http)) {
+            return Step::Answered(document);
+        }
         match self.run_stages(check, record, watch) {
             Ok(decision) => Step::Decided(decision),
             Err(token::Refusal::Denied(denial)) => Step::Decided(Decision::Deny(denial)),
@@ -245,6 +258,10 @@ impl Authorizer {
             None => Ok(None),
         }
     }
+}
+
+fn verifier(rules: &Rules) -> token::Verifier {
+    token::Verifier::new(Arc::clone(&rules.token)).revoking(Arc::clone(&rules.revoked))
 }
 
 fn incomplete() -> Denial {

@@ -21,6 +21,7 @@ mod tests;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::path::PathBuf;
 
 use serde_json::Value as Json;
 use tracing::level_filters::LevelFilter;
@@ -53,12 +54,16 @@ pub struct Settings {
     pub spiffe: trust::Config,
     /// Whose tokens are believed.
     pub token: token::Config,
+    /// Files that list tokens, subjects and clients that are believed no longer.
+    pub revocations: Vec<PathBuf>,
     /// How the request is read for the policy.
     pub input: input::Config,
     /// Where the policy is and how it runs.
     pub policy: policy::Config,
     /// What holds for routes that do not say otherwise.
     pub routes: route::Defaults,
+    /// Whose metadata is answered from here.
+    pub resources: route::Resources,
     /// What is recorded.
     pub decision_log: decision_log::Config,
     /// What the program says of itself.
@@ -111,6 +116,17 @@ impl Settings {
             Some(settings) if !problems.iter().any(Problem::is_error) => Ok(Loaded { settings, warnings: problems }),
             _ => Err(problems),
         }
+    }
+
+    /// What would keep every connection by TLS from being made. Settings that were read are checked; those put together from
+    /// several may not be.
+    ///
+    /// # Errors
+    /// Each as a problem.
+    pub fn check_tls(&self) -> Result<(), Vec<Problem>> {
+        let faults = checks::workloads::faults_of_tls(self);
+        let problems: Vec<_> = faults.into_iter().map(|fault| Problem::error(fault.path, fault.message)).collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
     /// The settings in the configuration's own format, defaults filled in and nothing secret in them.

@@ -1,4 +1,5 @@
-//! What the answer is: allow with its effects, or a denial with its reason.
+//! What the answer is: allow with its effects, or a denial with its reason; or, where nothing is decided, a public document in
+//! the upstream's place.
 //!
 //! A [`Grant`] is made in one place only, from a policy's boolean `true` (`tests/layers.rs` holds that). There is no
 //! default decision and no conversion from `bool`.
@@ -6,12 +7,18 @@
 pub mod challenge;
 pub mod header;
 pub mod reason;
+pub mod scheme;
 
-pub use challenge::Challenge;
-pub use challenge::Scheme;
+pub use challenge::Demand;
+pub use challenge::Quotable;
+pub use challenge::StepUp;
 pub use header::HeaderFault;
 pub use header::HeaderField;
 pub use reason::Reason;
+pub use scheme::Challenge;
+pub use scheme::Scheme;
+
+use std::sync::Arc;
 
 use serde_json::Map;
 use serde_json::Value as Json;
@@ -23,6 +30,19 @@ pub enum Decision {
     Allow(Grant),
     /// The request may not go on.
     Deny(Denial),
+}
+
+/// A public document that answers a request in the upstream's place. It is no [`Decision`], so that none can be made of it,
+/// and to the proxy it is a refusal: no request goes on with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// JSON, sent with the status [`Self::HTTP_STATUS`] to whoever asks.
+    pub json: Arc<str>,
+}
+
+impl Document {
+    /// The status that goes with every document.
+    pub const HTTP_STATUS: u16 = 200;
 }
 
 /// Permission, and what it does to the request.
@@ -71,6 +91,8 @@ pub struct Denial {
     pub detail: String,
     /// What the client gets. `None`: a bare refusal, which the proxy turns into its own 403.
     pub response: Option<DeniedResponse>,
+    /// What the client can do about it, where the policy says so; boxed, since every stage hands denials on and few have one.
+    pub demand: Option<Box<Demand>>,
     /// What the policy adds to the proxy's dynamic metadata.
     pub dynamic_metadata: Map<String, Json>,
     /// The scheme that the client used, where the denial is about its token.
@@ -81,8 +103,14 @@ impl Denial {
     /// A refusal with the reason's own status and an empty body.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         let response = DeniedResponse { http_status: reason.http_status(), headers: Vec::new(), body: String::new() };
-        let scheme = Scheme::default();
-        Self { reason, detail: detail.into(), response: Some(response), dynamic_metadata: Map::new(), scheme }
+        Self {
+            reason,
+            detail: detail.into(),
+            response: Some(response),
+            demand: None,
+            dynamic_metadata: Map::new(),
+            scheme: Scheme::default(),
+        }
     }
 
     /// The HTTP status that the client gets.

@@ -56,6 +56,12 @@ pub fn view(attributes: &Attributes, config: &Config) -> Result<RequestView, Den
     Ok(RequestView { parsed_path, parsed_query, body, http: normalised })
 }
 
+/// The host that a request is for, in one spelling: lower case, without port and dot at the end. `None` where it names
+/// none, or may be read in two ways.
+pub fn host(http: &Http) -> Option<String> {
+    host::normalise(http).ok().filter(|host| !host.is_empty())
+}
+
 fn normalise(http: &Http) -> Result<HttpView, Denial> {
     let path =
         path::normalise(&http.path, &http.method).map_err(|error| Denial::new(error.reason(), error.to_string()))?;

@@ -3,6 +3,19 @@
 //! The extensions come from the proxy's configuration, not from a client. A word that is not understood is a denial all
 //! the same: a misspelt `countersign.token` must not leave a route with less than its author meant.
 
+mod challenge;
+mod resource;
+
+pub use challenge::Challenge;
+pub use challenge::REALM;
+pub use challenge::Words;
+pub use resource::MAX_DOCUMENT_BYTES;
+pub use resource::Metadata;
+pub use resource::ProtectedResource;
+pub use resource::ResourceFault;
+pub use resource::Resources;
+pub use resource::WELL_KNOWN;
+
 use thiserror::Error;
 
 use crate::decision::Denial;
@@ -56,6 +69,10 @@ pub struct Defaults {
     pub owned_header_prefix: String,
     /// Whether a denial's body tells the client the reason.
     pub reason_in_body: bool,
+    /// Whether a denial's body is a problem of RFC 9457.
+    pub problem_details: bool,
+    /// What challenges say beside their error.
+    pub challenge: Challenge,
 }
 
 /// What holds for one request.
@@ -177,6 +194,8 @@ mod tests {
             path: "envoy/authz/allow".to_owned(),
             owned_header_prefix: "x-countersign-".to_owned(),
             reason_in_body: false,
+            problem_details: false,
+            challenge: Challenge::default(),
         }
     }
 

@@ -14,8 +14,11 @@ mod credential;
 mod delegation;
 mod dpop;
 mod key_sets;
+mod mapped;
+mod pointer;
 mod possession;
 pub mod refresh;
+pub mod revoked;
 mod verifier;
 
 #[cfg(test)]
@@ -28,6 +31,10 @@ pub use dpop::PROOF_HEADER;
 pub use dpop::Proofs;
 pub use key_sets::IssuerKeys;
 pub use key_sets::KeySets;
+pub use mapped::ClaimPaths;
+pub use pointer::ClaimPointer;
+pub use pointer::PointerError;
+pub use revoked::Revoked;
 pub use verifier::Presented;
 pub use verifier::Verifier;
 
@@ -65,6 +72,8 @@ pub struct IssuerConfig {
     pub audiences: Vec<String>,
     /// Claims a token must have: with this value, or with any value but null where none is given.
     pub required_claims: Vec<(String, Option<Json>)>,
+    /// Where its tokens have roles, groups and tenant.
+    pub claims: ClaimPaths,
     /// Allowed `typ` headers, one of which a token must then have; empty: `JWT`, `at+jwt` or no `typ`.
     pub token_types: Vec<String>,
     /// How far clocks may disagree, in whole seconds.
@@ -109,6 +118,11 @@ pub enum KeySource {
     },
     /// `jwks_uri` of the issuer's OIDC discovery document.
     Discovery {
+        /// As in [`KeySource::Url`].
+        ca_file: Option<PathBuf>,
+    },
+    /// `jwks_uri` of the issuer's authorization server metadata (RFC 8414).
+    OauthMetadata {
         /// As in [`KeySource::Url`].
         ca_file: Option<PathBuf>,
     },

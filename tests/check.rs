@@ -42,6 +42,32 @@ fn every_problem_is_told_at_once() {
 }
 
 #[test]
+fn revocation_files_that_are_not_understood_are_told_with_everything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let config = "policy: {paths: [policy.rego]}\nroutes: {token: off}\nrevocations: [good.json, bad.json]\n";
+    fs::write(root.join("config.yaml"), config).unwrap();
+    fs::write(root.join("good.json"), r#"{"issuer": "https://idp.example", "jti": ["a"]}"#).unwrap();
+    let check = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let output = command.arg("check").arg("-c").arg(root.join("config.yaml")).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    fs::write(root.join("policy.rego"), "package envoy.authz\n\nallow if no.such(1)\n").unwrap();
+    fs::write(root.join("bad.json"), r#"{"issuer": "https://idp.example", "jit": ["a"]}"#).unwrap();
+    let (code, told) = check();
+    assert_eq!(code, Some(2), "{told}");
+    for part in ["config.yaml: error: revocations[1]", "bad.json`: entry 0 has a member other than", "no.such"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    fs::write(root.join("policy.rego"), "package envoy.authz\n\nallow := false\n").unwrap();
+    fs::write(root.join("bad.json"), "[]").unwrap();
+    let (code, told) = check();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("config.yaml: warning: revocations[0]") && told.contains("is not configured"), "{told}");
+}
+
+#[test]
 fn key_files_that_can_never_work_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();

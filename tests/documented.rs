@@ -122,7 +122,9 @@ fn every_reason_named_exists() {
     const STAGES: [&str; 5] = ["request_", "caller_", "token_", "policy_", "server_"];
     const OTHER_WORDS: [&str; 2] = ["policy_allowed", "request_headers_to_remove"];
     let known: Vec<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
-    for page in ["docs/threats.md", "docs/spiffe.md", "docs/parity.md", "README.md", "ARCHITECTURE.md"] {
+    for page in
+        ["docs/threats.md", "docs/spiffe.md", "docs/tokens.md", "docs/parity.md", "README.md", "ARCHITECTURE.md"]
+    {
         let text = fs::read_to_string(root().join(page)).unwrap();
         for word in quoted(&text).filter(|word| STAGES.iter().any(|stage| word.starts_with(stage))) {
             let is_known = known.contains(&word) || OTHER_WORDS.contains(&word) || word.ends_with(['*', '_']);

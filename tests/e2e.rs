@@ -14,6 +14,7 @@ mod e2e {
 
     mod harness;
 
+    mod answers;
     mod callers;
     mod closed;
     mod effects;

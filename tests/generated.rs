@@ -97,7 +97,8 @@ const REASONS_HEAD: &str = "\
 
 Why a request was refused: `reason` in the decision log, the label of the metrics, and, where `routes.reason_in_body`
 is on, the body of the answer. The status is what the client gets unless the policy sets another. An allowed request
-has the reason `policy_allowed`. This page is generated (`make gen`) from `src/decision/reason.rs`.
+has the reason `policy_allowed`, one that was answered with a resource's metadata (RFC 9728)
+`answered_resource_metadata`. This page is generated (`make gen`) from `src/decision/reason.rs`.
 
 | reason | status | meaning |
 |---|---|---|

@@ -6,6 +6,8 @@
 mod client;
 #[path = "serve/frames.rs"]
 mod frames;
+#[path = "serve/issuer.rs"]
+mod issuer;
 #[path = "serve/server.rs"]
 mod server;
 
@@ -15,6 +17,7 @@ use serde_json::json;
 
 use client::Wire;
 use frames::Frames;
+use issuer::Issuer;
 use server::Server;
 use server::eventually;
 
@@ -215,6 +218,33 @@ fn a_reload_says_what_waits_for_the_next_start() {
 }
 
 #[test]
+fn a19_a_reload_cannot_take_away_what_tls_rests_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+    let file = |name: &str, content: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let (certificate, key) = (file("svid.pem", certificate.pem()), file("key.pem", key.serialize_pem()));
+    let bundle = file("bundle.json", "{\"keys\": []}".to_owned());
+    let own = format!("svid: {{certificate: '{certificate}', key: '{key}'}}");
+    let bundles = format!("bundles: [{{trust_domain: prod.example, files: ['{bundle}']}}]");
+    let tls = "tls: {enabled: true, allowed_proxies: ['spiffe://prod.example/envoy']}";
+    let with_tls = format!("{OPEN}spiffe: {{{own}, {bundles}}}\nlisteners: {{workers: 1, {tls}}}\n");
+    let server = Server::start(&with_tls, ALLOW_GET);
+    // Both go, and the listener stays as it is until the next start.
+    let without = [(format!("spiffe: {{{own}, {bundles}}}"), "spiffe: {}"), (format!(", {tls}"), "")];
+    for (from, to) in without {
+        server.reconfigure(&from, to);
+    }
+    server.hang_up();
+    eventually("it is refused", || server.probe("/readyz").1.contains("TLS stays as it is until the next start"));
+    assert!(server.private("/identity").1.contains("\"serial\""), "{}", server.private("/identity").1);
+}
+
+#[test]
 fn a_storm_of_hangups_ends_nothing() {
     let server = Server::start(OPEN, ALLOW_GET);
     let client = Wire::connect(&server.tcp());
@@ -263,6 +293,40 @@ fn a_key_file_is_read_anew_when_it_changes() {
         "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}"#;
     server.write("jwks.json", &format!(r#"{{"keys": [{key}]}}"#));
     eventually("the key is there long before the next refresh", || server.probe("/readyz").0 == 200);
+}
+
+#[test]
+fn k2_a_token_met_before_is_refused_once_its_file_lists_it_and_stays_so() {
+    let issuer = Issuer::new();
+    let server = Server::start(&format!("{}routes: {{caller: optional}}\n", issuer.config()), ALLOW_GET);
+    let client = Wire::connect(&server.tcp());
+    let asked = |jti: &str| {
+        let http = json!({
+            "method": "GET", "path": "/a", "host": "h", "scheme": "http",
+            "headers": {"authorization": format!("Bearer {}", issuer.token(jti))},
+        });
+        let request = json!({"attributes": {"request": {"http": http}}}).to_string();
+        countersign::ext_authz::proto_json::check_request_to_wire(&request).unwrap()
+    };
+    let (stolen, other) = (asked("stolen"), asked("other"));
+    let status = |request: &[u8]| client.check(request).http_status();
+    assert_eq!(client.check(&stolen).allowed(), Some(true));
+    assert_eq!(client.check(&stolen).allowed(), Some(true), "a hit");
+
+    issuer.revoke(r#"{"issuer": "https://idp.example", "jti": ["stolen"]}"#);
+    eventually("the token is refused without a signal", || status(&stolen) == Some(401));
+    assert_eq!(client.check(&other).allowed(), Some(true));
+
+    issuer.revoke("half a file");
+    eventually("the broken file is noticed", || server.probe("/readyz").1.contains("revocations[0]"));
+    assert_eq!(status(&stolen), Some(401), "the last good revocations stay");
+    issuer.lose_revocations();
+    eventually("so is a missing one", || server.probe("/readyz").1.contains("does not exist"));
+    assert_eq!(status(&stolen), Some(401), "the last good revocations stay");
+    assert_eq!(client.check(&other).allowed(), Some(true), "and a broken reload is no outage");
+
+    issuer.revoke(r#"[{"issuer": "https://idp.example", "sub": ["alice"]}]"#);
+    eventually("the repaired file counts", || status(&other) == Some(401));
 }
 
 #[test]

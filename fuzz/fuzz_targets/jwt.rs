@@ -20,6 +20,7 @@ use countersign::jose::Algorithm;
 use countersign::jose::KeySet;
 use countersign::route::Possession;
 use countersign::token::ActorRule;
+use countersign::token::ClaimPaths;
 use countersign::token::Config;
 use countersign::token::Credential;
 use countersign::token::IssuerConfig;
@@ -97,6 +98,7 @@ fn world() -> World {
         algorithms: vec![Algorithm::Es256],
         audiences: vec![AUDIENCE.to_owned()],
         required_claims: Vec::new(),
+        claims: ClaimPaths::default(),
         token_types: Vec::new(),
         leeway: Duration::from_secs(LEEWAY.unsigned_abs()),
         refresh_interval: Duration::MAX,

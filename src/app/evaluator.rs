@@ -12,10 +12,13 @@ use super::App;
 use super::loading::Loaded;
 use crate::authorizer::Authorizer;
 use crate::authorizer::Revision;
+use crate::authorizer::Rules;
 use crate::clock::UnixTime;
 use crate::config::Settings;
+use crate::decision::Document;
 use crate::decision::Reason;
 use crate::decision::reason::ALLOWED;
+use crate::decision::reason::ANSWERED;
 use crate::decision_log::Outcome;
 use crate::decision_log::Record;
 use crate::ext_authz::Call;
@@ -59,8 +62,8 @@ impl Evaluator {
     /// # Errors
     /// A policy that cannot be built.
     pub fn new(app: App) -> Result<Self, Vec<Problem>> {
-        let Loaded { settings, bundle, mut warnings } = app.loaded;
-        let rules = Arc::new(settings.rules());
+        let Loaded { settings, bundle, revoked, mut warnings } = app.loaded;
+        let rules = Arc::new(settings.rules(revoked));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| vec![Problem::error("", format!("no runtime: {error}"))])?;
         let (keys, mut problems) =
@@ -70,25 +73,20 @@ impl Evaluator {
         warnings.extend(
             problems.into_iter().map(|problem| Problem { severity: crate::problem::Severity::Warning, ..problem }),
         );
-        Self::with_keys(&settings, &bundle, keys, material.bundles, warnings)
+        Self::with_keys(&settings, &bundle, rules, keys, material.bundles, warnings)
     }
 
     fn with_keys(
         settings: &Settings,
         bundle: &Bundle,
+        rules: Arc<Rules>,
         keys: KeySets,
         trust: Arc<Bundles>,
         warnings: Vec<Problem>,
     ) -> Result<Self, Vec<Problem>> {
         let instance = bundle.instance()?;
-        let revision = Revision {
-            number: 1,
-            policy: bundle.revision().into(),
-            rules: Arc::new(settings.rules()),
-            keys: Arc::new(keys),
-            trust,
-            proofs: Arc::default(),
-        };
+        let (policy, keys) = (bundle.revision().into(), Arc::new(keys));
+        let revision = Revision { number: 1, policy, rules, keys, trust, proofs: Arc::default() };
         let authorizer = Authorizer::new(Arc::new(revision), instance);
         Ok(Self { authorizer, options: settings.answer_options(), warnings })
     }
@@ -141,6 +139,7 @@ fn outcome(outcome: &Outcome) -> Map<String, Json> {
     let (decision, reason, status, detail) = match outcome {
         Outcome::Allowed => ("allow", ALLOWED, Json::Null, Json::Null),
         Outcome::Denied { reason, detail, http_status } => ("deny", reason.name(), json!(http_status), text(detail)),
+        Outcome::Answered => ("answer", ANSWERED, json!(Document::HTTP_STATUS), Json::Null),
         Outcome::Cancelled => ("deny", Reason::ServerPanic.name(), Json::Null, Json::Null),
     };
     let mut answer = Map::new();

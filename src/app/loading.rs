@@ -1,7 +1,8 @@
-//! Settings and policy, read from the files that are watched.
+//! Settings, policy and revocations, read from the files that are watched.
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::lifecycle::watch::Watched;
@@ -9,11 +10,14 @@ use crate::policy::Bundle;
 use crate::policy::Compatibility;
 use crate::problem::Problem;
 use crate::token::KeySource;
+use crate::token::Revoked;
+use crate::token::revoked;
 
-/// Settings and policy, as the files have them now.
+/// Settings, policy and revocations, as the files have them now.
 pub(super) struct Loaded {
     pub(super) settings: Settings,
     pub(super) bundle: Bundle,
+    pub(super) revoked: Arc<Revoked>,
     pub(super) warnings: Vec<Problem>,
 }
 
@@ -27,7 +31,9 @@ impl Loaded {
         *watched = watched.again();
         let crate::config::Loaded { settings, mut warnings } = Settings::load(path, environment)?;
         watched.follow(files(path, &settings));
-        let bundle = Bundle::load(&settings.policy)?;
+        let revoked = revoked::read(&settings.revocations, &settings.token).map_err(|problems| in_file(problems, path));
+        let (bundle, (revoked, more)) = both(Bundle::load(&settings.policy), revoked)?;
+        warnings.extend(in_file(more, path));
         warnings.extend_from_slice(bundle.warnings());
         if !bundle.defines(&settings.policy.entry_point) {
             let problem = nothing_there(&settings);
@@ -36,17 +42,34 @@ impl Loaded {
             }
             warnings.push(problem);
         }
-        Ok(Self { settings, bundle, warnings })
+        Ok(Self { settings, bundle, revoked: Arc::new(revoked), warnings })
     }
+}
+
+/// Both, or the problems of both.
+fn both<A, B>(one: Result<A, Vec<Problem>>, other: Result<B, Vec<Problem>>) -> Result<(A, B), Vec<Problem>> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(problems), Ok(_)) | (Ok(_), Err(problems)) => Err(problems),
+        (Err(mut problems), Err(more)) => {
+            problems.extend(more);
+            Err(problems)
+        }
+    }
+}
+
+fn in_file(problems: Vec<Problem>, path: &Path) -> Vec<Problem> {
+    problems.into_iter().map(|problem| problem.in_file(path.display().to_string())).collect()
 }
 
 /// The files whose change means a reload.
 fn files(config: &Path, settings: &Settings) -> impl Iterator<Item = PathBuf> {
     let keys = settings.token.issuers.iter().filter_map(|issuer| match &issuer.keys {
         KeySource::File(path) => Some(path.clone()),
-        KeySource::Url { .. } | KeySource::Discovery { .. } => None,
+        KeySource::Url { .. } | KeySource::Discovery { .. } | KeySource::OauthMetadata { .. } => None,
     });
-    std::iter::once(config.to_owned()).chain(settings.policy.paths.iter().cloned()).chain(keys)
+    let listed = settings.policy.paths.iter().chain(&settings.revocations).cloned();
+    std::iter::once(config.to_owned()).chain(listed).chain(keys)
 }
 
 /// An entry point without a rule denies everything. In strict mode such a policy does not come into force; OPA-Envoy

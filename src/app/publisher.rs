@@ -11,8 +11,10 @@ use serde_json::Value as Json;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::task::spawn_blocking;
 use tokio::time::interval;
+use tokio::time::timeout;
 
 use super::Environment;
 use super::loading::Loaded;
@@ -45,6 +47,9 @@ use crate::trust::tls::InForce;
 /// How often it is looked whether keys have become too old.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long a reload waits for its files: a policy of many megabytes is read in seconds.
+const READING: Duration = Duration::from_secs(10);
+
 /// Where a publisher gets its matter from, and whom it tells.
 pub(super) struct Ports {
     pub(super) path: PathBuf,
@@ -76,21 +81,27 @@ pub(super) struct Publisher {
     material: Material,
     issuers: Refreshing<RefreshHandle, Arc<KeySets>>,
     trust: Refreshing<StatusHandle, Material>,
+    /// What a reload reads, where that has not come to its end.
+    reading: Option<JoinHandle<Reading>>,
 }
+
+/// What was read, or is wrong with it, and what it looked like before.
+type Reading = (Result<Loaded, Vec<Problem>>, Watched);
 
 impl Publisher {
     /// Puts the first revision in force and starts fetching keys.
     pub(super) async fn start(ports: Ports, loaded: Loaded) -> Result<Self, Vec<Problem>> {
-        let Loaded { settings, bundle, .. } = loaded;
+        let Loaded { settings, bundle, revoked, .. } = loaded;
         let (bundle, instances) = build(bundle, ports.workers.len()).await?;
-        let rules = Arc::new(settings.rules());
+        let rules = Arc::new(settings.rules(revoked));
         let keys = Arc::new(KeySets::empty(Arc::clone(&rules.token)));
         let material = Material::empty(&settings.spiffe);
         let issuers = refreshing::issuers(Arc::clone(&keys), &ports.metrics);
         let trust = refreshing::trust(&settings.spiffe, material.clone(), &ports.metrics);
         let (settings, policy) = (Arc::new(settings), bundle.revision().into());
         let proofs = Arc::default();
-        let mut publisher = Self { ports, number: 0, settings, policy, rules, keys, proofs, material, issuers, trust };
+        let mut publisher =
+            Self { ports, number: 0, settings, policy, rules, keys, proofs, material, issuers, trust, reading: None };
         publisher.put_policy_in_force(instances).await;
         Ok(publisher)
     }
@@ -159,13 +170,14 @@ impl Publisher {
     }
 
     async fn load(&mut self) -> Result<(), Vec<Problem>> {
-        let Loaded { mut settings, bundle, warnings } = self.read().await?;
+        let Loaded { mut settings, bundle, revoked, warnings } = self.read().await?;
         for warning in warnings {
             tracing::warn!(%warning, "worth knowing");
         }
         let (bundle, instances) = build(bundle, self.ports.workers.len()).await?;
         keep_what_is_set_up(&mut settings, &self.settings);
-        let rules = Arc::new(settings.rules());
+        settings.check_tls().map_err(until_the_next_start)?;
+        let rules = Arc::new(settings.rules(revoked));
         let keys = keys_for(&rules.token, &self.keys).await;
         if settings.spiffe != self.settings.spiffe {
             let material = Material::carried_over(&settings.spiffe, &self.material, &self.settings.spiffe);
@@ -184,12 +196,19 @@ impl Publisher {
         Ok(())
     }
 
-    /// Reads everything aside, and tells what it looked like.
-    async fn read(&self) -> Result<Loaded, Vec<Problem>> {
-        let (path, environment) = (self.ports.path.clone(), Arc::clone(&self.ports.environment));
-        let mut watched = Watched::clone(&self.ports.watched.borrow());
-        let reading = spawn_blocking(move || (Loaded::read(&path, &*environment, &mut watched), watched));
-        let (loaded, watched) = reading.await.map_err(|error| vec![Problem::error("", error.to_string())])?;
+    /// Reads everything aside, and tells what it looked like. A reading that hangs holds up reloads alone: keys and bundles
+    /// come into force meanwhile, and the next reload takes up what was begun.
+    async fn read(&mut self) -> Result<Loaded, Vec<Problem>> {
+        let ports = &self.ports;
+        let begin = || {
+            let (path, environment) = (ports.path.clone(), Arc::clone(&ports.environment));
+            let mut watched = Watched::clone(&ports.watched.borrow());
+            spawn_blocking(move || (Loaded::read(&path, &*environment, &mut watched), watched))
+        };
+        let reading = self.reading.get_or_insert_with(begin);
+        let read = timeout(READING, reading).await.map_err(|_elapsed| vec![hanging()])?;
+        self.reading = None;
+        let (loaded, watched) = read.map_err(|error| vec![Problem::error("", error.to_string())])?;
         self.ports.watched.send_replace(Arc::new(watched));
         loaded
     }
@@ -239,7 +258,7 @@ impl Publisher {
         let unavailable = names(|issuer| !issuer.serve());
         self.ports.readiness.keys(waited_for, unavailable);
         let identity = Report::new(&self.settings.spiffe, &self.material, &self.trust.handle.status(), now);
-        self.ports.readiness.trust(self.material.waited_for(&self.settings.spiffe), identity.troubles());
+        self.ports.readiness.trust(self.material.waited_for(&self.settings.spiffe, now), identity.troubles());
         self.ports.shown_identity.store(Arc::new(serde_json::to_value(&identity).unwrap_or_default()));
         self.ports.readiness.in_force(self.number);
         let ready = self.ports.readiness.is_ready();
@@ -252,6 +271,11 @@ impl Publisher {
             }
         }
     }
+}
+
+fn hanging() -> Problem {
+    let message = format!("the files could not be read within {} s", READING.as_secs());
+    Problem::error("", message).hint("look for a pipe, or a file system that hangs")
 }
 
 /// What is set up once stays as it is until the next start, and is shown as it is.
@@ -271,6 +295,13 @@ fn keep<T: Clone + PartialEq>(section: &'static str, wanted: &mut T, started: &T
         wanted.clone_from(started);
         waiting.push(section);
     }
+}
+
+/// TLS that is set up goes on, and without what it rests on no proxy could connect, which is an error to Envoy and so a
+/// possible allow.
+fn until_the_next_start(problems: Vec<Problem>) -> Vec<Problem> {
+    let hint = "TLS stays as it is until the next start: restart with this configuration, or keep what TLS needs";
+    problems.into_iter().map(|problem| problem.hint(hint)).collect()
 }
 
 /// The keys that a reload begins with: those known already, with files read anew, so that a key that was taken out of

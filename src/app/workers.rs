@@ -162,7 +162,7 @@ impl Refusals {
             self.unsaid.set(self.unsaid.get().saturating_add(1));
             return;
         }
-        tracing::warn!(%error, unsaid = self.unsaid.replace(0), "a connection was refused in its TLS handshake");
+        tracing::warn!(%error, more_before = self.unsaid.replace(0), "a connection was refused in its TLS handshake");
         self.last.set(Some(Instant::now()));
     }
 }

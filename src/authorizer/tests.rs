@@ -11,6 +11,8 @@ use crate::identity::WimseConfig;
 use crate::jose::fixtures::SigningKey;
 use crate::jose::fixtures::changed;
 use crate::policy::Compatibility;
+use crate::route::Challenge;
+use crate::route::Resources;
 use crate::spiffe_id::TrustDomain;
 use crate::trust::Bundle;
 use crate::trust::Bundles;
@@ -65,7 +67,7 @@ impl World {
         let check = Check { attributes: &attributes, decision_id: Uuid::nil(), now: NOW, unknown_key: None };
         match self.authorizer.decide(&check, &mut record, &mut Stopwatch::start()) {
             Step::Decided(decision) => (decision, record),
-            Step::NeedsKeys(_) => panic!("there are no issuers"),
+            Step::NeedsKeys(_) | Step::Answered(_) => panic!("there are no issuers and no resources"),
         }
     }
 
@@ -92,6 +94,8 @@ fn rules(compatibility: Compatibility, caller: Requirement) -> Rules {
         path: "envoy/authz/allow".to_owned(),
         owned_header_prefix: "x-countersign-".to_owned(),
         reason_in_body: false,
+        problem_details: false,
+        challenge: Challenge::default(),
     };
     let identity = identity::Config {
         jwt_svid: Some(JwtSvidConfig { header: HEADER.to_owned(), audiences: vec!["orders".to_owned()] }),
@@ -102,8 +106,10 @@ fn rules(compatibility: Compatibility, caller: Requirement) -> Rules {
         entry_point: routes.path.as_str().into(),
         output: policy::OutputRules { compatibility, owned_prefix: routes.owned_header_prefix.clone() },
         routes,
+        resources: Resources::default(),
         identity,
         token: Arc::default(),
+        revoked: Arc::default(),
         input: input::Config { normalise: true, parse_body: false },
         shape: Shape::Strict,
     }

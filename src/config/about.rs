@@ -80,7 +80,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "spiffe.bundles[].refuse_rollback",
-        "What becomes of a bundle whose `spiffe_sequence` is lower than that of the one held: `true` refuses it; `false` takes it, with a warning and a count.",
+        "What becomes of a bundle whose `spiffe_sequence` is lower than the highest held: `true` refuses it; `false` takes it, with a warning and a count.",
     ),
     ("spiffe.bundles[].optional", "Become ready without this bundle."),
     (
@@ -117,10 +117,14 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     ("issuers", "Whose tokens are believed. A list; each issuer once."),
     ("issuers[].issuer", "What `iss` must be, byte for byte."),
-    ("issuers[].keys", "Where the issuer's keys are: exactly one of `file`, `url` and `discovery`."),
+    ("issuers[].keys", "Where the issuer's keys are: exactly one of `file`, `url`, `discovery` and `oauth_metadata`."),
     ("issuers[].keys.file", "A JWKS file, read again at every reload and refresh."),
     ("issuers[].keys.url", "The address of a JWKS."),
     ("issuers[].keys.discovery", "Whether `jwks_uri` is taken from the issuer's `/.well-known/openid-configuration`."),
+    (
+        "issuers[].keys.oauth_metadata",
+        "Whether `jwks_uri` is taken from the authorization server's metadata (RFC 8414), at `/.well-known/oauth-authorization-server` before the issuer's path.",
+    ),
     ("issuers[].keys.ca_file", "Authorities, in PEM, that the keys' server must be certified by, and no others."),
     ("issuers[].algorithms", "Signature algorithms that the issuer's tokens may use."),
     ("issuers[].audiences", "A token must name at least one of these in `aud`."),
@@ -128,6 +132,13 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
         "issuers[].required_claims",
         "Claims that a token must have: with the value given, or with any value where that is `null`.",
     ),
+    (
+        "issuers[].claims",
+        "Where the issuer's tokens have what no standard names alike. Of each list the first pointer at which something stands counts; what stands there and has another type refuses the token. [tokens.md](tokens.md#issuers) says more.",
+    ),
+    ("issuers[].claims.roles", "Pointers to `input.user.roles`: a list of strings, or one string, which is one role."),
+    ("issuers[].claims.groups", "Pointers to `input.user.groups`, likewise."),
+    ("issuers[].claims.tenant", "Pointers to `input.user.tenant`: a string."),
     ("issuers[].token_types", "What a token's `typ` must be one of."),
     ("issuers[].leeway", "How far the issuer's clock may differ, in whole seconds."),
     ("issuers[].refresh_interval", "How often keys are fetched."),
@@ -140,6 +151,10 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     (
         "issuers[].workload_subjects",
         "Whether `sub` may be a SPIFFE ID: a workload in the user's place. `false` denies such tokens, JWT-SVIDs among them.",
+    ),
+    (
+        "revocations",
+        "Files that list tokens (`jti`), subjects and clients of an issuer that are believed no longer. Read again when they change; [tokens.md](tokens.md#revocations) has their format.",
     ),
     (
         "issuers[].proof_of_possession",
@@ -189,6 +204,53 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
         "Headers that begin like this are Countersign's own: set or removed on every allow, and out of the policy's reach.",
     ),
     ("routes.reason_in_body", "Tell the client the reason of a denial in its body."),
+    (
+        "routes.problem_details",
+        "Write denials' bodies as `application/problem+json` (RFC 9457), with `type`, `title`, `status` and `decision_id`, and `reason` where `reason_in_body` is on. A policy's own body goes before it.",
+    ),
+    (
+        "routes.challenge",
+        "What `WWW-Authenticate` says beside its error. [tokens.md](tokens.md) shows every challenge.",
+    ),
+    ("routes.challenge.realm", "`realm`: what the tokens are good for, in words."),
+    ("routes.challenge.scope", "`scope`: what a token needs, where the policy does not name another."),
+    (
+        "routes.challenge.resource_metadata",
+        "`resource_metadata`: where a client reads how to get a token (RFC 9728), in place of the address that follows from `protected_resources`.",
+    ),
+    (
+        "protected_resources",
+        "Resources whose metadata (RFC 9728) is answered from here, to everybody who asks for `/.well-known/oauth-protected-resource` and the resource's path at the resource's host. The documents are public.",
+    ),
+    ("protected_resources[].resource", "The resource: the address by which clients call it, character for character."),
+    (
+        "protected_resources[].authorization_servers",
+        "Issuers where clients get tokens for it; each should stand below `issuers`.",
+    ),
+    ("protected_resources[].jwks_uri", "The address of the resource's own keys, if it signs or decrypts anything."),
+    ("protected_resources[].scopes_supported", "Scopes that requests to it may need."),
+    (
+        "protected_resources[].bearer_methods_supported",
+        "How tokens may be sent: the `Authorization` header is the one place that is looked at.",
+    ),
+    ("protected_resources[].resource_name", "Its name, for people."),
+    ("protected_resources[].resource_documentation", "The address of a page for developers."),
+    ("protected_resources[].resource_policy_uri", "The address of a page on how its data may be used."),
+    ("protected_resources[].resource_tos_uri", "The address of its terms of service."),
+    (
+        "protected_resources[].tls_client_certificate_bound_access_tokens",
+        "Tell clients that tokens can be bound to their certificate (RFC 8705).",
+    ),
+    (
+        "protected_resources[].authorization_details_types_supported",
+        "Values of `type` in `authorization_details` (RFC 9396) that it knows.",
+    ),
+    ("protected_resources[].dpop_signing_alg_values_supported", "Algorithms that DPoP proofs may use (RFC 9449)."),
+    ("protected_resources[].dpop_bound_access_tokens_required", "Tell clients that tokens must be bound by DPoP."),
+    (
+        "protected_resources[].signed_metadata",
+        "The same metadata as a JWT that somebody has signed. It is handed out as it stands, and not verified.",
+    ),
     ("decision_log", "The record of each decision, one JSON object a line on standard output."),
     ("decision_log.enabled", "Write records."),
     ("decision_log.include_input", "Write the input document too, masked."),

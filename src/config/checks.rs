@@ -1,5 +1,6 @@
 //! What must hold between keys, and the grammar of single values that the vocabulary defines.
 
+pub(crate) mod answers;
 pub(crate) mod tokens;
 pub(crate) mod workloads;
 
@@ -99,12 +100,16 @@ pub(crate) fn xfcc(section: &mut Section<'_>, xfcc: Xfcc, by: Option<&str>, has_
 }
 
 /// Exactly one source of keys; authorities are only for those that are fetched.
-pub(crate) fn one_key_source(section: &mut Section<'_>, [file, url, discovery]: [bool; 3], ca_file: bool) {
-    let hint = "write one of `file: PATH`, `url: https://…` and `discovery: true`";
-    let given = [file, url, discovery].into_iter().filter(|given| *given).count();
+pub(crate) fn one_key_source(
+    section: &mut Section<'_>,
+    [file, url, discovery, oauth_metadata]: [bool; 4],
+    ca_file: bool,
+) {
+    let hint = "write one of `file: PATH`, `url: https://…`, `discovery: true` and `oauth_metadata: true`";
+    let given = [file, url, discovery, oauth_metadata].into_iter().filter(|given| *given).count();
     if given != 1 {
         let how_many = if given == 0 { "no" } else { "more than one" };
-        section.refuse(&["", "discovery"], format!("names {how_many} source of keys"), hint);
+        section.refuse(&["", "discovery", "oauth_metadata"], format!("names {how_many} source of keys"), hint);
     } else if file && ca_file {
         section.refuse(&["ca_file"], "is of no use to a file", "remove it");
     }

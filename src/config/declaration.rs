@@ -1,5 +1,6 @@
 //! The format: every key, how it is read, and what it is by default. What each is for says [`crate::config::about`].
 
+pub(crate) mod answers;
 pub(crate) mod tokens;
 pub(crate) mod workloads;
 
@@ -15,6 +16,7 @@ use crate::config::checks;
 use crate::config::format::boolean;
 use crate::config::format::choice;
 use crate::config::format::claims::Claims;
+use crate::config::format::claims::claim_pointer;
 use crate::config::format::duration::duration;
 use crate::config::format::files::file;
 use crate::config::format::files::file_or_folder;
@@ -42,9 +44,11 @@ use crate::policy::RegoVersion;
 use crate::route;
 use crate::route::Possession;
 use crate::route::Requirement;
+use crate::route::Resources;
 use crate::route::TokenMode;
 use crate::token;
 use crate::token::ActorRule;
+use crate::token::ClaimPaths;
 use crate::token::IssuerConfig;
 use crate::token::KeySource;
 
@@ -57,8 +61,12 @@ pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
     let caller = root.section("caller", |section| caller(section, mode));
     let issuers = root.sections("issuers", one_issuer);
     let dpop = root.section("dpop", tokens::dpop);
+    let revocations = root.get("revocations", list(file("JSON file")).at_most(limits::REVOCATION_FILES), "[]");
     let (policy, input) = root.section("policy", |section| (policy(section, mode), input(section, mode)));
     let routes = root.section("routes", |section| routes(section, mode, &policy));
+    let resources = root.sections("protected_resources", answers::resource);
+    checks::answers::across_sections(root, &resources, &issuers);
+    let resources = Resources::new(resources.into_iter().flatten().collect());
     let decision_log = root.section("decision_log", decision_log);
     let telemetry = root.section("telemetry", telemetry);
     let token = token::Config { issuers, dpop };
@@ -69,9 +77,11 @@ pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
         caller,
         spiffe,
         token,
+        revocations,
         input,
         policy,
         routes,
+        resources,
         decision_log,
         telemetry,
     };
@@ -143,6 +153,7 @@ fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
         algorithms: section.required("algorithms", some(words::algorithm())),
         audiences: section.required("audiences", some(text("audience"))),
         required_claims: section.get("required_claims", Claims, "{}"),
+        claims: section.section("claims", claim_paths),
         token_types: section.optional("token_types", some(text("type")), "JWT, at+jwt or none").unwrap_or_default(),
         leeway: section.get("leeway", duration(limits::LEEWAY), "30s"),
         refresh_interval: section.get("refresh_interval", duration(limits::REFRESH_INTERVAL), "5m"),
@@ -161,15 +172,22 @@ fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
     config
 }
 
+fn claim_paths(section: &mut Section<'_>) -> ClaimPaths {
+    let mut pointers = |key| section.get(key, list(claim_pointer()).at_most(limits::CLAIM_POINTERS), "[]");
+    ClaimPaths { roles: pointers("roles"), groups: pointers("groups"), tenant: pointers("tenant") }
+}
+
 fn keys(section: &mut Section<'_>) -> KeySource {
     let file_path = section.optional("file", file("JWKS file"), "none");
     let url = section.optional("url", https_url(), "none");
     let discovery = section.get("discovery", boolean(), "false");
+    let oauth_metadata = section.get("oauth_metadata", boolean(), "false");
     let ca_file = section.optional("ca_file", file("PEM file"), "the system's authorities");
-    checks::one_key_source(section, [file_path.is_some(), url.is_some(), discovery], ca_file.is_some());
+    checks::one_key_source(section, [file_path.is_some(), url.is_some(), discovery, oauth_metadata], ca_file.is_some());
     match (file_path, url) {
         (Some(path), _) => KeySource::File(path),
         (None, Some(url)) => KeySource::Url { url, ca_file },
+        (None, None) if oauth_metadata => KeySource::OauthMetadata { ca_file },
         (None, None) => KeySource::Discovery { ca_file },
     }
 }
@@ -199,6 +217,8 @@ fn routes(section: &mut Section<'_>, mode: Compatibility, policy: &policy::Confi
         path: policy.entry_point.clone(),
         owned_header_prefix: section.get("owned_header_prefix", prefix, "x-countersign-"),
         reason_in_body: section.get("reason_in_body", boolean(), "false"),
+        problem_details: section.get("problem_details", boolean(), "false"),
+        challenge: section.section("challenge", answers::challenge),
     }
 }
 

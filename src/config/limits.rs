@@ -45,6 +45,12 @@ pub(crate) const TIME_LIMIT: RangeInclusive<Duration> = Duration::from_millis(1)
 pub(crate) const LOG_QUEUE: RangeInclusive<NonZeroUsize> =
     NonZeroUsize::MIN..=NonZeroUsize::MIN.saturating_add((1 << 20) - 1);
 
+/// Places where roles, groups or the tenant may stand: an issuer's tokens have one shape, or two while it changes.
+pub(crate) const CLAIM_POINTERS: usize = 8;
+
+/// Revocation files: one for each issuer is usual, and each is looked at once a second.
+pub(crate) const REVOCATION_FILES: usize = 64;
+
 /// Workloads, or whole trust domains, that one port lets in: every handshake looks through them, and who has more to let in
 /// names their trust domain.
 pub(crate) const PEERS: usize = 256;
@@ -57,6 +63,12 @@ pub(crate) const BUNDLE_FILES: usize = 8;
 
 /// Audiences of workloads' tokens: each token is compared with all of them.
 pub(crate) const AUDIENCES: usize = 64;
+
+/// Protected resources: each check looks through them, and a listener serves one or a few.
+pub(crate) const RESOURCES: usize = 64;
+
+/// Items of one list in a protected resource's metadata: the document as a whole is bounded, too.
+pub(crate) const RESOURCE_ITEMS: usize = 128;
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)

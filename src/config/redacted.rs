@@ -2,6 +2,7 @@
 //!
 //! Every struct is taken apart whole, so that a new field that is not shown does not compile.
 
+mod answers;
 mod workloads;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,8 @@ use crate::route::Possession;
 use crate::route::Requirement;
 use crate::route::TokenMode;
 use crate::token;
+use crate::token::ClaimPaths;
+use crate::token::ClaimPointer;
 use crate::token::DpopConfig;
 use crate::token::IssuerConfig;
 use crate::token::KeySource;
@@ -43,9 +46,11 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         caller,
         spiffe,
         token,
+        revocations,
         input,
         policy,
         routes,
+        resources,
         decision_log,
         telemetry,
     } = settings;
@@ -58,9 +63,11 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         "spiffe": workloads::spiffe(spiffe),
         "caller": show_caller(caller),
         "issuers": issuers.iter().map(show_issuer).collect::<Vec<_>>(),
+        "revocations": revocations,
         "dpop": show_dpop(dpop.as_ref()),
         "policy": show_policy(policy, *input),
         "routes": show_routes(routes),
+        "protected_resources": resources.all().iter().map(answers::resource).collect::<Vec<_>>(),
         "decision_log": show_decision_log(decision_log),
         "telemetry": {"log_level": word(words::LOG_LEVEL, log_level)},
     })
@@ -130,6 +137,7 @@ fn show_issuer(config: &IssuerConfig) -> Json {
         algorithms,
         audiences,
         required_claims,
+        claims,
         token_types,
         leeway,
         refresh_interval,
@@ -146,6 +154,7 @@ fn show_issuer(config: &IssuerConfig) -> Json {
         "algorithms": algorithms.iter().copied().map(Algorithm::name).collect::<Vec<_>>(),
         "audiences": audiences,
         "required_claims": required_claims.iter().cloned().collect::<BTreeMap<_, _>>(),
+        "claims": show_claim_paths(claims),
         "token_types": Some(token_types).filter(|types| !types.is_empty()),
         "leeway": duration::print(*leeway),
         "refresh_interval": duration::print(*refresh_interval),
@@ -164,11 +173,18 @@ fn show_dpop(config: Option<&DpopConfig>) -> Json {
     json!({"targets": targets, "max_age": duration::print(*max_age), "nonce": nonce})
 }
 
+fn show_claim_paths(paths: &ClaimPaths) -> Json {
+    let ClaimPaths { roles, groups, tenant } = paths;
+    let texts = |pointers: &[ClaimPointer]| pointers.iter().map(|pointer| json!(pointer.as_str())).collect::<Json>();
+    json!({"roles": texts(roles), "groups": texts(groups), "tenant": texts(tenant)})
+}
+
 fn show_keys(keys: &KeySource) -> Json {
     without_nulls(match keys {
         KeySource::File(path) => json!({"file": path}),
         KeySource::Url { url, ca_file } => json!({"url": without_query(url), "ca_file": ca_file}),
         KeySource::Discovery { ca_file } => json!({"discovery": true, "ca_file": ca_file}),
+        KeySource::OauthMetadata { ca_file } => json!({"oauth_metadata": true, "ca_file": ca_file}),
     })
 }
 
@@ -188,12 +204,15 @@ fn show_policy(config: &policy::Config, input: input::Config) -> Json {
 
 fn show_routes(defaults: &route::Defaults) -> Json {
     // The path is the policy's.
-    let route::Defaults { caller, token, path: _, owned_header_prefix, reason_in_body } = defaults;
+    let route::Defaults { caller, token, path: _, owned_header_prefix, reason_in_body, problem_details, challenge } =
+        defaults;
     json!({
         "caller": word(Requirement::NAMES, caller),
         "token": word(TokenMode::NAMES, token),
         "owned_header_prefix": owned_header_prefix,
         "reason_in_body": reason_in_body,
+        "problem_details": problem_details,
+        "challenge": answers::challenge(challenge),
     })
 }
 

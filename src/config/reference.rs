@@ -50,7 +50,7 @@ pub fn schema() -> Json {
 /// The keys of the format in a mode, from a walk over a document that has one of everything.
 pub(crate) fn keys(mode: Compatibility) -> Vec<Key> {
     let document = format!(
-        "{{compatibility: {}, spiffe: {{bundles: [{{}}]}}, issuers: [{{}}]}}",
+        "{{compatibility: {}, spiffe: {{bundles: [{{}}]}}, issuers: [{{}}], protected_resources: [{{}}]}}",
         word(words::COMPATIBILITY, &mode)
     );
     let root = yaml::parse(&document).0.unwrap_or(Node::empty());

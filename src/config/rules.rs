@@ -10,14 +10,17 @@ use crate::ext_authz::SeveralValues;
 use crate::facts::Shape;
 use crate::policy::Compatibility;
 use crate::policy::OutputRules;
+use crate::token::Revoked;
 
 impl Settings {
-    /// How checks are made.
-    pub fn rules(&self) -> Rules {
+    /// How checks are made. `revoked` is what the files in `revocations` list.
+    pub fn rules(&self, revoked: Arc<Revoked>) -> Rules {
         Rules {
             routes: self.routes.clone(),
+            resources: self.resources.clone(),
             identity: self.caller.clone(),
             token: Arc::new(self.token.clone()),
+            revoked,
             input: self.input,
             shape: self.shape(),
             output: OutputRules {
@@ -32,6 +35,7 @@ impl Settings {
     pub fn answer_options(&self) -> Options {
         Options {
             reason_in_body: self.routes.reason_in_body,
+            problem_details: self.routes.problem_details,
             several_values: match self.compatibility {
                 Compatibility::Strict => SeveralValues::Joined,
                 Compatibility::OpaEnvoy => SeveralValues::Last,

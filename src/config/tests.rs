@@ -1,6 +1,7 @@
 //! The format as its users meet it: text in, settings or problems out.
 
 mod across;
+mod answers;
 mod docs;
 mod tokens;
 mod values;
@@ -35,6 +36,7 @@ const NAMED_FILES: &[&str] = &[
     "jwt_bundle.json",
     "partner.json",
     "prod.json",
+    "revoked.json",
 ];
 
 /// A folder with the files that configurations here name, and what variables they know.

@@ -64,6 +64,9 @@ pub(crate) enum Profile {
 /// The words for them (SPIFFE Federation §5.2).
 pub(crate) const PROFILE: Words<Profile> = &[("https_web", Profile::HttpsWeb), ("https_spiffe", Profile::HttpsSpiffe)];
 
+/// Values of `protected_resources[].bearer_methods_supported`: tokens are read in one way.
+pub(crate) const BEARER_METHODS: Words<&str> = &[("header", "header")];
+
 /// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1): asymmetric, since who verifies must not be able to sign.
 pub(crate) fn algorithm() -> Scalar<Algorithm> {
     let mut named: Vec<_> = Algorithm::ALL.iter().map(|algorithm| (algorithm.name(), *algorithm)).collect();

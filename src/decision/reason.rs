@@ -107,9 +107,12 @@ reasons! {
     TokenDpopReplayed "token_dpop_replayed" 401 "The DPoP proof was used before.";
     TokenDpopNonce "token_dpop_nonce" 401 "The DPoP proof has no nonce that was given out of late.";
     TokenDpopUnavailable "token_dpop_unavailable" 503 "So many DPoP proofs are remembered that one more could not be.";
+    TokenRevoked "token_revoked" 401 "The token's `jti`, subject or client is on a revocation list of its issuer.";
     TokenSubjectWorkload "token_subject_workload" 401 "The token's subject is a SPIFFE ID, which this issuer's tokens may not have.";
     TokenKeysUnavailable "token_keys_unavailable" 503 "The issuer's keys are missing, too old, or could not be fetched in time.";
     PolicyDenied "policy_denied" 403 "The policy says no.";
+    PolicyStepUp "policy_step_up" 401 "The policy wants a user who has authenticated in another way, or again (`step_up`).";
+    PolicyInsufficientScope "policy_insufficient_scope" 403 "The policy wants a token of another scope (`insufficient_scope`).";
     PolicyUndefined "policy_undefined" 403 "The policy says nothing: the entry point is undefined.";
     PolicyConflict "policy_conflict" 503 "The policy gives two different values for one rule.";
     PolicyResultType "policy_result_type" 503 "The policy's value is neither a boolean nor an object with a boolean `allowed`.";
@@ -128,6 +131,9 @@ reasons! {
 
 /// The reason that stands in the log and the metrics of an allowed request.
 pub const ALLOWED: &str = "policy_allowed";
+/// The reason that stands in the log and the metrics of a request that was answered with a document: a protected
+/// resource's metadata (RFC 9728).
+pub const ANSWERED: &str = "answered_resource_metadata";
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,6 +19,7 @@ use super::text::SafeJson;
 use super::text::Shown;
 use super::text::bounded;
 use crate::clock::UnixTime;
+use crate::decision::Document;
 use crate::facts::Attributes;
 use crate::facts::Facts;
 use crate::telemetry::Stage;
@@ -217,6 +218,7 @@ fn result_or_error<'a>(outcome: &'a Outcome, mask: &Mask) -> (Option<Answered>, 
         Outcome::Denied { http_status, .. } => {
             (Some(Answered::Denied { allowed: false, http_status: *http_status }), None)
         }
+        Outcome::Answered => (Some(Answered::Denied { allowed: false, http_status: Document::HTTP_STATUS }), None),
     }
 }
 

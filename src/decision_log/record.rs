@@ -80,6 +80,8 @@ pub enum Outcome {
         /// The HTTP status that the client gets.
         http_status: u16,
     },
+    /// The request was answered from here, with a public document.
+    Answered,
 }
 
 impl Outcome {
@@ -89,6 +91,7 @@ impl Outcome {
             Self::Cancelled => Answer::Cancelled,
             Self::Allowed => Answer::Allow,
             Self::Denied { reason, .. } => Answer::Deny(*reason),
+            Self::Answered => Answer::Document,
         }
     }
 }

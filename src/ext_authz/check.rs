@@ -8,7 +8,9 @@ use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 
 use super::decode::decode;
 use super::encode::Options;
+use super::encode::Terms;
 use super::encode::encode;
+use super::encode::encode_document;
 use crate::authorizer::Authorizer;
 use crate::authorizer::Check;
 use crate::authorizer::Step;
@@ -20,6 +22,7 @@ use crate::decision_log::Outcome;
 use crate::decision_log::Record;
 use crate::decision_log::Revision;
 use crate::facts::Attributes;
+use crate::route::Words;
 use crate::telemetry::Stage;
 use crate::telemetry::Stopwatch;
 use crate::telemetry::TraceContext;
@@ -51,21 +54,23 @@ pub enum Outgoing {
 /// Checks one request, and leaves in `record` what was found and what it came to. Never fails and never panics: what
 /// cannot be decided is denied.
 pub fn check(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, watch: &mut Stopwatch) -> Outgoing {
-    or_denied(record, |record| run(authorizer, call, record, watch))
+    or_denied(record, call.options, |record| run(authorizer, call, record, watch))
 }
 
 /// A defect is a denial, with a record of it.
-fn or_denied(record: &mut Record, run: impl FnOnce(&mut Record) -> Outgoing) -> Outgoing {
+fn or_denied(record: &mut Record, options: Options, run: impl FnOnce(&mut Record) -> Outgoing) -> Outgoing {
     catch_unwind(AssertUnwindSafe(|| run(record))).unwrap_or_else(|_panic| {
         let decision = Decision::Deny(Denial::new(Reason::ServerPanic, "the check panicked"));
         record.outcome = Outcome::from(&decision);
-        Outgoing::Answer(Box::new(encode(decision, &record.decision_id.to_string(), Options::default())))
+        let id = record.decision_id.to_string();
+        let terms = Terms { decision_id: &id, options, challenge: Words::default() };
+        Outgoing::Answer(Box::new(encode(decision, &terms)))
     })
 }
 
 fn run(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, watch: &mut Stopwatch) -> Outgoing {
     let id = record.decision_id.hyphenated().to_string();
-    let revision = authorizer.revision();
+    let revision = Arc::clone(authorizer.revision());
     record.message_bytes = call.wire.len();
     record.revision =
         Some(Revision { number: revision.number, policy: Arc::clone(&revision.policy), shape: revision.rules.shape });
@@ -82,15 +87,23 @@ fn run(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, watch:
             step
         }
     };
-    match step {
-        Step::NeedsKeys(issuer) => Outgoing::NeedsKeys(issuer),
+    let response = match step {
+        Step::NeedsKeys(issuer) => return Outgoing::NeedsKeys(issuer),
+        Step::Answered(document) => {
+            record.outcome = Outcome::Answered;
+            encode_document(&document, &id)
+        }
         Step::Decided(decision) => {
             record.outcome = Outcome::from(&decision);
-            let response = encode(decision, &id, call.options);
-            watch.lap(Stage::Encode);
-            Outgoing::Answer(Box::new(response))
+            let challenge = match &decision {
+                Decision::Deny(_) => revision.rules.challenge(record.attributes.as_ref()),
+                Decision::Allow(_) => Words::default(),
+            };
+            encode(decision, &Terms { decision_id: &id, options: call.options, challenge })
         }
-    }
+    };
+    watch.lap(Stage::Encode);
+    Outgoing::Answer(Box::new(response))
 }
 
 fn trace_of(attributes: &Attributes) -> Option<TraceContext> {
@@ -106,7 +119,7 @@ mod tests {
     #[test]
     fn j8_a_panic_is_a_denial_and_is_recorded() {
         let mut record = Record::new(Uuid::nil(), UnixTime::default());
-        let Outgoing::Answer(response) = or_denied(&mut record, |_record| panic!("canary")) else {
+        let Outgoing::Answer(response) = or_denied(&mut record, Options::default(), |_record| panic!("canary")) else {
             panic!("no answer")
         };
         assert_eq!(response.status.as_ref().map(|status| status.code), Some(14));

@@ -17,6 +17,9 @@
 //! So request headers say both fields, or a newer Envoy would append an identity header to the client's own; response
 //! headers are left to their silence; of a denial's headers the first of a name overwrites, and more are left to theirs.
 
+mod body;
+mod challenge;
+
 use std::collections::HashMap;
 
 use envoy_types::pb::envoy::config::core::v3::HeaderValue;
@@ -38,22 +41,26 @@ use serde_json::Map;
 use serde_json::Value as Json;
 use tonic::Code;
 
-use crate::decision::Challenge;
 use crate::decision::Decision;
 use crate::decision::Denial;
 use crate::decision::DeniedResponse;
+use crate::decision::Document;
 use crate::decision::Effects;
 use crate::decision::Grant;
 use crate::decision::HeaderField;
 use crate::decision::Reason;
-use crate::decision::Scheme;
-use crate::jose::Algorithm;
+use crate::route::Words;
+use body::Body;
+use body::body;
+use challenge::challenge;
 
 /// What the answers look like, beyond the decision itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// A refusal without a body of the policy's own says its reason as JSON: `{"reason":"token_expired"}`.
     pub reason_in_body: bool,
+    /// A refusal without a body of the policy's own says what it is as `application/problem+json` (RFC 9457).
+    pub problem_details: bool,
     /// What several values of one request header mean.
     pub several_values: SeveralValues,
 }
@@ -68,8 +75,20 @@ pub enum SeveralValues {
     Last,
 }
 
+/// What an answer says of itself, beyond its decision.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// Names the decision, here and in the log.
+    pub decision_id: &'a str,
+    /// How answers are written.
+    pub options: Options,
+    /// What a challenge says beside its error.
+    pub challenge: Words<'a>,
+}
+
 /// Makes the answer to one check. `dynamic_metadata` always has the `decision_id`, whatever the policy put there.
-pub fn encode(decision: Decision, decision_id: &str, options: Options) -> CheckResponse {
+pub fn encode(decision: Decision, terms: &Terms<'_>) -> CheckResponse {
+    let Terms { decision_id, options, .. } = *terms;
     match decision {
         Decision::Allow(Grant { effects, dynamic_metadata, .. }) => CheckResponse {
             status: Some(status(Code::Ok)),
@@ -77,30 +96,32 @@ pub fn encode(decision: Decision, decision_id: &str, options: Options) -> CheckR
             http_response: ok_response(effects, options.several_values).map(HttpResponse::OkResponse),
         },
         Decision::Deny(denial) => {
-            let challenge = challenge(&denial);
-            let Denial { reason, detail: _, response, dynamic_metadata, scheme: _ } = denial;
+            let challenge = challenge(&denial, &terms.challenge);
+            let Denial { reason, detail: _, response, demand: _, dynamic_metadata, scheme: _ } = denial;
             CheckResponse {
                 status: Some(status(code(reason))),
                 dynamic_metadata: Some(metadata(dynamic_metadata, decision_id)),
-                http_response: denied_response(reason, challenge, response, options).map(HttpResponse::DeniedResponse),
+                http_response: denied_response(reason, challenge, response, terms).map(HttpResponse::DeniedResponse),
             }
         }
     }
 }
 
-/// The challenge that goes with a refusal for want of a good token (RFC 6750 §3, RFC 9449 §7.1), if the denial is one.
-///
-/// The error says no more than its code: which check failed stands in the log, where an attacker cannot learn from it.
-pub fn challenge(denial: &Denial) -> Option<String> {
-    let Challenge { scheme, error } = denial.challenge()?;
-    let error = error.map(|error| format!(r#", error="{error}""#)).unwrap_or_default();
-    let algorithms = match scheme {
-        Scheme::Bearer => String::new(),
-        Scheme::Dpop => {
-            format!(r#", algs="{}""#, Algorithm::ALL.iter().map(|one| one.name()).collect::<Vec<_>>().join(" "))
-        }
+/// Makes the answer to a request for a public document: a refusal to the proxy, so that the request goes no further. Any
+/// page may read it, as clients in browsers do before they have a token.
+pub fn encode_document(document: &Document, decision_id: &str) -> CheckResponse {
+    let headers = [("content-type", "application/json"), ("access-control-allow-origin", "*")];
+    let headers = headers.map(|(name, value)| header_option(name.to_owned(), value.to_owned(), Existing::Overwritten));
+    let response = DeniedHttpResponse {
+        status: Some(HttpStatus { code: Document::HTTP_STATUS.into() }),
+        headers: headers.into(),
+        body: document.json.as_ref().to_owned(),
     };
-    Some(format!(r#"{} realm="countersign"{error}{algorithms}"#, scheme.name()))
+    CheckResponse {
+        status: Some(status(Code::PermissionDenied)),
+        dynamic_metadata: Some(metadata(Map::new(), decision_id)),
+        http_response: Some(HttpResponse::DeniedResponse(response)),
+    }
 }
 
 const UNAUTHORIZED: u16 = 401;
@@ -151,23 +172,29 @@ fn denied_response(
     reason: Reason,
     challenge: Option<String>,
     response: Option<DeniedResponse>,
-    Options { reason_in_body, .. }: Options,
+    terms: &Terms<'_>,
 ) -> Option<DeniedHttpResponse> {
+    let Terms { decision_id, options, .. } = *terms;
     let response = match response {
-        None if !reason_in_body => return None,
+        None if !options.reason_in_body && !options.problem_details => return None,
         None => DeniedResponse { http_status: FORBIDDEN, headers: Vec::new(), body: String::new() },
         Some(response) => response,
     };
-    let DeniedResponse { http_status, headers, mut body } = response;
+    let DeniedResponse { http_status, headers, body: mut text } = response;
     let mut headers = self::headers(headers, Existing::Silent);
+    let mut set =
+        |name: &str, value: String| headers.push(header_option(name.to_owned(), value, Existing::Overwritten));
     if let Some(challenge) = challenge {
-        headers.push(header_option("www-authenticate".to_owned(), challenge, Existing::Overwritten));
+        set("www-authenticate", challenge);
     }
-    if reason_in_body && body.is_empty() {
-        body = format!(r#"{{"reason":"{reason}"}}"#);
-        headers.push(header_option("content-type".to_owned(), "application/json".to_owned(), Existing::Overwritten));
+    if text.is_empty()
+        && let Some(body) = body(reason, http_status, decision_id, options)
+    {
+        let Body { content_type, text: told } = body;
+        set("content-type", content_type.to_owned());
+        text = told;
     }
-    Some(DeniedHttpResponse { status: Some(HttpStatus { code: http_status.into() }), headers, body })
+    Some(DeniedHttpResponse { status: Some(HttpStatus { code: http_status.into() }), headers, body: text })
 }
 
 /// What a header does to one of its name that is there already.

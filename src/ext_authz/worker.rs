@@ -20,6 +20,7 @@ use super::check::Call;
 use super::check::Outgoing;
 use super::check::check;
 use super::encode::Options;
+use super::encode::Terms;
 use super::encode::encode;
 use crate::authorizer::Authorizer;
 use crate::authorizer::Revision;
@@ -31,6 +32,7 @@ use crate::decision_log::Guard;
 use crate::decision_log::Outcome;
 use crate::decision_log::Recorder;
 use crate::policy;
+use crate::route::Words;
 use crate::telemetry::TraceContext;
 use crate::token::IssuerIndex;
 use crate::token::refresh::RefreshHandle;
@@ -130,7 +132,8 @@ impl Worker {
     /// Denies a call whose message the transport did not deliver: too long, compressed, none, or not in time.
     pub(super) fn refuse_unread(&self, denial: Denial, trace: Option<TraceContext>) -> CheckResponse {
         let mut guard = self.open(trace);
-        Self::deny(denial, &mut guard)
+        let options = self.state.borrow().as_ref().map(|state| state.options).unwrap_or_default();
+        Self::deny(denial, options, &mut guard)
     }
 
     fn open(&self, trace: Option<TraceContext>) -> Guard {
@@ -143,16 +146,17 @@ impl Worker {
         let mut state = self.state.borrow_mut();
         let Some(State { authorizer, options, .. }) = state.as_mut() else {
             let denial = Denial::new(Reason::ServerNotReady, "no revision is in force yet");
-            return Outgoing::Answer(Box::new(Self::deny(denial, guard)));
+            return Outgoing::Answer(Box::new(Self::deny(denial, Options::default(), guard)));
         };
         let call = Call { wire, now: UnixTime::now(), unknown_key, options: *options };
         check(authorizer, &call, &mut guard.record, &mut guard.stopwatch)
     }
 
-    fn deny(denial: Denial, guard: &mut Guard) -> CheckResponse {
+    fn deny(denial: Denial, options: Options, guard: &mut Guard) -> CheckResponse {
         let decision = Decision::Deny(denial);
         guard.record.outcome = Outcome::from(&decision);
-        encode(decision, &guard.record.decision_id.to_string(), Options::default())
+        let id = guard.record.decision_id.to_string();
+        encode(decision, &Terms { decision_id: &id, options, challenge: Words::default() })
     }
 
     /// Waits for one shared fetch of an issuer's keys, within the deadline. Says what to answer if the key is still

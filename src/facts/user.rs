@@ -20,6 +20,12 @@ pub struct User {
     pub client_id: Option<String>,
     /// `scope` split at spaces.
     pub scopes: Vec<String>,
+    /// Roles, from where the issuer's configuration says; empty where there are none.
+    pub roles: Vec<String>,
+    /// Groups, likewise.
+    pub groups: Vec<String>,
+    /// The tenant, likewise.
+    pub tenant: Option<String>,
     /// The header's `typ`, lower case, without `application/`.
     pub token_type: Option<String>,
     /// `iat`, whole seconds.

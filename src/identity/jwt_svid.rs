@@ -56,6 +56,13 @@ impl JwtSvids {
         now: UnixTime,
     ) -> Result<Option<SpiffeId>, Denial> {
         let Some(token) = header(http, &self.config.header, Reason::CallerJwtSvidMalformed)? else { return Ok(None) };
+        if token.contains(' ') {
+            let detail = format!(
+                "`{}` holds more than a token: nothing stands before it, not even `Bearer`",
+                self.config.header
+            );
+            return Err(Denial::new(Reason::CallerJwtSvidMalformed, detail));
+        }
         let svid = self.verifier.verify(token, bundles, now)?;
         if let Some(issued) = svid.content.issued_at {
             check_begun("iat", issued, now).map_err(|refused| self.verifier.denied(refused))?;

@@ -43,15 +43,23 @@ pub enum JsonError {
 /// # Errors
 /// [`JsonError`].
 pub fn read_object(text: &[u8], limits: Limits) -> Result<Map<String, Json>, JsonError> {
+    match read_value(text, limits)? {
+        Json::Object(object) => Ok(object),
+        _ => Err(JsonError::Malformed),
+    }
+}
+
+/// Reads one value of any kind and nothing after it.
+///
+/// # Errors
+/// [`JsonError`].
+pub fn read_value(text: &[u8], limits: Limits) -> Result<Json, JsonError> {
     let budget = Budget { values: Cell::new(limits.values), fault: Cell::new(JsonError::Malformed) };
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let root = Node { budget: &budget, depth: limits.depth };
     let value = root.deserialize(&mut deserializer).map_err(|_told_by_budget| budget.fault.get())?;
     deserializer.end().map_err(|_trailing| JsonError::Malformed)?;
-    match value {
-        Json::Object(object) => Ok(object),
-        _ => Err(JsonError::Malformed),
-    }
+    Ok(value)
 }
 
 /// What is left to spend on a document, and why reading it stopped.

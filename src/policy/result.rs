@@ -8,25 +8,27 @@ use regorus::value::Object;
 use serde_json::Map;
 use serde_json::Value as Json;
 
+use super::Compatibility;
 use super::OutputRules;
 use super::bounded;
 use super::value::Names;
 use super::value::to_value;
 use crate::decision::Decision;
+use crate::decision::Demand;
 use crate::decision::Denial;
 use crate::decision::DeniedResponse;
 use crate::decision::Effects;
 use crate::decision::Grant;
 use crate::decision::Reason;
+use crate::decision::Scheme;
 
+mod demand;
 mod fields;
 mod headers;
 
 use fields::Unfit;
 use headers::Direction;
 
-/// What Envoy answers to a refusal that names no status.
-const DEFAULT_STATUS: u16 = 403;
 /// The longest body of a refusal: it is an explanation, not a page; Envoy holds it in memory for every refusal.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 /// How deep dynamic metadata may nest. Protobuf readers, Envoy's too, go 100 messages deep, and an object in an object
@@ -38,7 +40,7 @@ pub(super) fn decision(value: &Value, rules: &OutputRules, place: &str) -> Decis
     let read = match value {
         Value::Bool(true) => Ok(Decision::Allow(Grant::from_policy_true(Effects::default(), Map::new()))),
         Value::Bool(false) => Ok(Decision::Deny(bare_denial())),
-        Value::Object(object) => Fields::of(object).decision(rules),
+        Value::Object(object) => Fields::of(object, rules).decision(rules),
         other => Err(Unfit::value(fields::kind(other))),
     };
     read.unwrap_or_else(|unfit| Decision::Deny(Denial::new(unfit.reason, placed(place, &unfit.detail))))
@@ -75,10 +77,14 @@ struct Fields<'v> {
     dynamic_metadata: Option<&'v Value>,
     reason: Option<&'v Value>,
     reasons: Option<&'v Value>,
+    step_up: Option<&'v Value>,
+    insufficient_scope: Option<&'v Value>,
 }
 
 impl<'v> Fields<'v> {
-    fn of(object: &'v Object) -> Self {
+    /// In `opa-envoy` mode names that the plugin does not know mean nothing, as there.
+    fn of(object: &'v Object, rules: &OutputRules) -> Self {
+        let is_strict = rules.compatibility == Compatibility::Strict;
         let mut fields = Self::default();
         for (name, value) in object.iter() {
             let Value::String(name) = name else { continue };
@@ -94,6 +100,8 @@ impl<'v> Fields<'v> {
                 "dynamic_metadata" => &mut fields.dynamic_metadata,
                 "reason" => &mut fields.reason,
                 "reasons" => &mut fields.reasons,
+                "step_up" if is_strict => &mut fields.step_up,
+                "insufficient_scope" if is_strict => &mut fields.insufficient_scope,
                 _ => continue,
             };
             *field = Some(value);
@@ -111,6 +119,12 @@ impl<'v> Fields<'v> {
     }
 
     fn grant(&self, rules: &OutputRules) -> Result<Grant, Unfit> {
+        for (name, demand) in [("step_up", self.step_up), ("insufficient_scope", self.insufficient_scope)] {
+            if demand.is_some() {
+                // Who wrote it meant that something is missing, which an allow would give away.
+                return Err(Unfit::field(name, "is for refusals, and `allowed` is true"));
+            }
+        }
         let effects = Effects {
             headers: headers::fields("headers", self.headers, Direction::Upstream, rules)?,
             headers_to_remove: headers::removed("request_headers_to_remove", self.request_headers_to_remove, rules)?,
@@ -132,13 +146,29 @@ impl<'v> Fields<'v> {
         if body.len() > MAX_BODY_BYTES {
             return Err(Unfit::field("body", "is longer than 64 KiB"));
         }
+        let demand = demand::read(self.step_up, self.insufficient_scope)?;
+        let reason = match &demand {
+            None => Reason::PolicyDenied,
+            Some(Demand::Scope(_)) => Reason::PolicyInsufficientScope,
+            Some(Demand::StepUp(_)) => Reason::PolicyStepUp,
+        };
         let response = DeniedResponse {
-            http_status: fields::status("http_status", self.http_status)?.unwrap_or(DEFAULT_STATUS),
+            http_status: fields::status("http_status", self.http_status)?.unwrap_or(reason.http_status()),
             headers: headers::fields("headers", self.headers, Direction::Downstream, rules)?,
             body: body.to_owned(),
         };
+        if demand.is_some() {
+            demand::check_response(&response, reason)?;
+        }
         let detail = bounded(&self.stated_reasons().join("; "));
-        Ok(Denial { detail, response: Some(response), dynamic_metadata: self.metadata()?, ..bare_denial() })
+        Ok(Denial {
+            reason,
+            detail,
+            response: Some(response),
+            demand: demand.map(Box::new),
+            dynamic_metadata: self.metadata()?,
+            scheme: Scheme::default(),
+        })
     }
 
     fn metadata(&self) -> Result<Map<String, Json>, Unfit> {

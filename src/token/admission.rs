@@ -11,6 +11,7 @@ use super::dpop::Dpop;
 use crate::clock::UnixTime;
 use crate::decision::Denial;
 use crate::decision::Reason;
+use crate::facts::Caller;
 use crate::jose::canonical_type;
 
 /// Types with a purpose of their own: whatever is configured, none of them is a user's bearer token (RFC 8725 §3.11).
@@ -31,21 +32,24 @@ const OTHER_PURPOSES: &[&str] = &[
 const SPIFFE_SCHEME: &str = "spiffe://";
 
 impl VerifiedToken {
-    /// Checks type, life, subject, audience, required claims, actor and proof of possession against the issuer's rules. The
-    /// proof is the last: it can be used once.
-    pub(super) fn admit(
+    /// Checks type, life, subject, audience, required claims, and actor against the issuer's rules.
+    pub(super) fn admit(&self, rules: &IssuerConfig, caller: Option<&Caller>, now: UnixTime) -> Result<(), Denial> {
+        check_type(self.user.token_type.as_deref(), &rules.token_types)?;
+        self.check_life(rules, now)?;
+        check_subject(&self.user.subject, rules)?;
+        check_audience(&self.user.audience, &rules.audiences)?;
+        check_required(&self.user.claims, &rules.required_claims)?;
+        delegation::check(&self.user, rules.actor, caller)
+    }
+
+    /// Checks proof of possession, which uses a proof up.
+    pub(super) fn confirm(
         &self,
         rules: &IssuerConfig,
         presented: &Presented<'_>,
         dpop: Option<&Dpop>,
         now: UnixTime,
     ) -> Result<(), Denial> {
-        check_type(self.user.token_type.as_deref(), &rules.token_types)?;
-        self.check_life(rules, now)?;
-        check_subject(&self.user.subject, rules)?;
-        check_audience(&self.user.audience, &rules.audiences)?;
-        check_required(&self.user.claims, &rules.required_claims)?;
-        delegation::check(&self.user, rules.actor, presented.caller)?;
         self.confirmation.check(presented, [rules.proof_of_possession, presented.proof], dpop, now)
     }
 

@@ -78,8 +78,14 @@ struct Weight;
 
 impl Weighter<Key, Entry> for Weight {
     fn weight(&self, _key: &Key, entry: &Entry) -> u64 {
-        // The user's own fields repeat claims, so the claims count twice.
-        object_bytes(&entry.token.user.claims).saturating_mul(2).max(MIN_ENTRY_BYTES)
+        // The user's own fields repeat claims, so the claims count twice; roles and groups may be large and the same.
+        let user = &entry.token.user;
+        let mapped = user
+            .roles
+            .iter()
+            .chain(&user.groups)
+            .fold(0, |sum: u64, member| sum.saturating_add(text_bytes(member)).saturating_add(VALUE_BYTES));
+        object_bytes(&user.claims).saturating_mul(2).saturating_add(mapped).max(MIN_ENTRY_BYTES)
     }
 }
 

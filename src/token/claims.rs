@@ -1,14 +1,16 @@
 //! A signed token's claims, read into what they mean (RFC 7519 §4, RFC 9068 §2).
 //!
-//! This half depends on the token alone, so its result may be kept; what depends on the time, the configuration or the
-//! request is [`super::admission`]'s, and is asked again each time.
+//! This half depends on the token, and on where its issuer has claims that no standard names; its result may be kept as
+//! long as the issuers are the same. What else depends on the time, the configuration or the request is [`super::admission`]'s, and is asked again each time.
 
 use std::sync::Arc;
 
 use serde_json::Map;
 use serde_json::Value as Json;
 
+use super::ClaimPaths;
 use super::delegation;
+use super::mapped;
 use super::possession::Confirmation;
 use crate::decision::Denial;
 use crate::decision::Reason;
@@ -35,7 +37,11 @@ pub(super) fn issuer(claims: &Map<String, Json>) -> Result<&str, Denial> {
 }
 
 /// Reads the claims of a token whose signature verifies.
-pub(super) fn read(claims: Map<String, Json>, token_type: Option<String>) -> Result<VerifiedToken, Denial> {
+pub(super) fn read(
+    claims: Map<String, Json>,
+    token_type: Option<String>,
+    paths: &ClaimPaths,
+) -> Result<VerifiedToken, Denial> {
     let confirmation = Confirmation::read(&claims);
     let (issuer, subject) = (issuer(&claims)?, subject(&claims)?);
     let not_before = date(&claims, "nbf", Rounded::Up)?;
@@ -50,6 +56,9 @@ pub(super) fn read(claims: Map<String, Json>, token_type: Option<String>) -> Res
         audience: one_or_many(&claims, "aud")?,
         client_id: client_id.map(str::to_owned),
         scopes: scopes(&claims)?,
+        roles: mapped::members(&claims, &paths.roles, "roles")?,
+        groups: mapped::members(&claims, &paths.groups, "groups")?,
+        tenant: mapped::tenant(&claims, &paths.tenant)?,
         token_type,
         issued_at: date(&claims, "iat", Rounded::Down)?,
         expires_at,

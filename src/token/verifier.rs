@@ -6,6 +6,7 @@ use super::Config;
 use super::IssuerConfig;
 use super::IssuerIndex;
 use super::Refusal;
+use super::Revoked;
 use super::cache::Cache;
 use super::cache::Entry;
 use super::cache::Key;
@@ -34,6 +35,7 @@ use crate::route::Possession;
 pub struct Verifier {
     config: Arc<Config>,
     dpop: Option<Dpop>,
+    revoked: Arc<Revoked>,
     cache: Cache,
 }
 
@@ -55,7 +57,14 @@ pub struct Presented<'a> {
 impl Verifier {
     /// A verifier that has seen no token yet.
     pub fn new(config: Arc<Config>) -> Self {
-        Self { dpop: config.dpop.as_ref().map(Dpop::new), config, cache: Cache::new() }
+        Self { dpop: config.dpop.as_ref().map(Dpop::new), config, revoked: Arc::default(), cache: Cache::new() }
+    }
+
+    /// The same verifier, to which all that `revoked` lists is revoked, and nothing else: from now on, whatever it has
+    /// verified before.
+    #[must_use]
+    pub fn revoking(self, revoked: Arc<Revoked>) -> Self {
+        Self { revoked, ..self }
     }
 
     /// The user that the token is proven to speak for, at `now`, as it is presented.
@@ -83,12 +92,11 @@ impl Verifier {
         if let Some(entry) = self.cache.get(&key) {
             let rules = self.rules(entry.issuer)?;
             usable(keys, entry.issuer, rules, now)?;
-            let admitted = entry.token.admit(rules, presented, self.dpop.as_ref(), now);
-            let user = admitted.map(|()| Arc::clone(&entry.token.user));
-            return user.map_err(|denial| self.forget_expired(&key, denial).into());
+            let admitted = self.admit(entry, presented, now).map(|()| Arc::clone(&entry.token.user));
+            return admitted.map_err(|denial| self.forget_expired(&key, denial).into());
         }
         let entry = self.authenticate(token, keys, now)?;
-        entry.token.admit(self.rules(entry.issuer)?, presented, self.dpop.as_ref(), now)?;
+        self.admit(&entry, presented, now)?;
         Ok(self.cache.insert(key, entry))
     }
 
@@ -111,11 +119,23 @@ impl Verifier {
         if !key.verifies(compact.signing_input(), compact.signature().map_err(refused)?) {
             return Err(Denial::new(Reason::TokenSignatureInvalid, "the signature does not verify").into());
         }
-        Ok(Entry { issuer, token: claims::read(claims, header.token_type)? })
+        Ok(Entry { issuer, token: claims::read(claims, header.token_type, &rules.claims)? })
     }
 
     fn rules(&self, issuer: IssuerIndex) -> Result<&IssuerConfig, Denial> {
         self.config.issuer(issuer).ok_or_else(|| Denial::new(Reason::TokenIssuerUnknown, "no such issuer"))
+    }
+
+    fn admit(&self, entry: &Entry, presented: &Presented<'_>, now: UnixTime) -> Result<(), Denial> {
+        let rules = self.rules(entry.issuer)?;
+        entry.token.admit(rules, presented.caller, now)?;
+        self.not_revoked(entry)?;
+        // The last, since a proof can be used once.
+        entry.token.confirm(rules, presented, self.dpop.as_ref(), now)
+    }
+
+    fn not_revoked(&self, entry: &Entry) -> Result<(), Denial> {
+        self.revoked.check(&entry.token.user)
     }
 
     fn forget_expired(&mut self, key: &Key, denial: Denial) -> Denial {

@@ -43,7 +43,7 @@ pub enum BundleError {
     #[error("the bundle is neither PEM certificates nor a JSON object")]
     Form,
     /// PEM that cannot be read.
-    #[error("the bundle's PEM cannot be read")]
+    #[error("the bundle's PEM has no certificates, or one that cannot be read")]
     Pem,
     /// Not a JSON object, one with a repeated member name, or one too large.
     #[error("the bundle {0}")]

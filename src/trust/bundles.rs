@@ -10,7 +10,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::Bundle;
+use super::BundleConfig;
 use super::Config;
+use super::Endpoint;
 use crate::clock::UnixTime;
 use crate::spiffe_id::TrustDomain;
 
@@ -151,10 +153,10 @@ impl Bundles {
     /// is known already.
     pub fn carry_over(&mut self, previous: &Self, config: &Config, known: &Config) {
         for (domain, held) in &previous.held {
-            let find = |config: &Config| config.bundles.iter().find(|bundle| bundle.trust_domain == *domain).cloned();
+            let (place, before) = (place_of(domain, config), place_of(domain, known));
             let stays = match held.origin {
-                Origin::WorkloadApi => config.workload_api == known.workload_api && find(config).is_none(),
-                Origin::Files | Origin::Endpoint => find(config).is_some() && find(config) == find(known),
+                Origin::WorkloadApi => config.workload_api == known.workload_api && place.is_none(),
+                Origin::Files | Origin::Endpoint => place.is_some() && place == before,
             };
             if stays {
                 self.awaited.remove(domain);
@@ -165,6 +167,15 @@ impl Bundles {
             self.awaits_workload_api = previous.awaits_workload_api;
         }
     }
+}
+
+/// Where a configured trust domain's bundle comes from. Whether readiness waits for it, and what becomes of a rollback, is
+/// no part of that: whoever changes these because a partner is away must not lose the bundle that is held.
+fn place_of<'c>(domain: &TrustDomain, config: &'c Config) -> Option<impl PartialEq + use<'c>> {
+    let BundleConfig { trust_domain: _, files, endpoint, optional: _ } =
+        config.bundles.iter().find(|bundle| bundle.trust_domain == *domain)?;
+    let endpoint = endpoint.as_ref().map(|Endpoint { url, profile, refuse_rollback: _ }| (url, profile));
+    Some((files, endpoint))
 }
 
 /// One counter for the process, since a reload begins a new line of snapshots.

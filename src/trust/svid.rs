@@ -6,6 +6,7 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+use rustls::Error as TlsError;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivateKeyDer;
@@ -44,9 +45,12 @@ pub enum SvidError {
     /// No private key.
     #[error("the key file holds no private key in PEM (PKCS#8, PKCS#1 or SEC1)")]
     Key,
-    /// The key is of no supported kind, or another certificate's.
-    #[error("certificate and key do not belong together: {0}")]
-    Mismatch(String),
+    /// The key is another certificate's.
+    #[error("certificate and key do not belong together")]
+    Mismatch,
+    /// The key is of no kind that TLS can sign with here.
+    #[error("the key cannot be used: {0}")]
+    UnusableKey(String),
 }
 
 impl Svid {
@@ -79,8 +83,7 @@ impl Svid {
         let ((not_before, not_after), leaf) = read.first().zip(chain.first()).ok_or(SvidError::Certificate)?;
         let (not_before, not_after) = (*not_before, *not_after);
         let spiffe_id = Leaf::from_der(leaf).ok().map(|leaf| leaf.spiffe_id);
-        let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
-            .map_err(|error| SvidError::Mismatch(error.to_string()))?;
+        let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(of_key)?;
         Ok(Self { spiffe_id, not_before, not_after, certified: Arc::new(certified) })
     }
 
@@ -92,6 +95,13 @@ impl Svid {
     /// Whether `now` lies within its validity.
     pub fn is_valid_at(&self, now: UnixTime) -> bool {
         (self.not_before..=self.not_after).contains(&now)
+    }
+}
+
+fn of_key(error: TlsError) -> SvidError {
+    match error {
+        TlsError::InconsistentKeys(_) => SvidError::Mismatch,
+        error => SvidError::UnusableKey(error.to_string()),
     }
 }
 

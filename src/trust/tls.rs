@@ -73,7 +73,7 @@ pub enum PeerError {
     #[error(transparent)]
     Chain(#[from] ChainError),
     /// A client that is proven, and not expected.
-    #[error("the client is `{0}`, who is not allowed")]
+    #[error("the client is `{0}`, whom `allowed_proxies` (or `allowed_clients`) does not name")]
     NotAllowed(SpiffeId),
     /// A server that is proven, and not the one asked for.
     #[error("the server is `{found}`, not `{wanted}`")]

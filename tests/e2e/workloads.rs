@@ -1,5 +1,8 @@
 //! Mutual TLS between Envoy and Countersign, and callers that are proven here, with certificates from files.
 
+use std::fs;
+use std::process::Command;
+
 use serde_json::Value as Json;
 use serde_json::json;
 
@@ -152,4 +155,25 @@ async fn the_administration_side_over_tls_asks_for_certificates_where_it_tells_m
         assert!(as_agent(server.private(), "planner").try_send(&Call::get(path)).await.is_err(), "{path}");
     }
     assert!(Client::plaintext(server.private()).try_send(&Call::get("/config")).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_cannot_be_read_to_its_end_holds_up_reloads_alone() {
+    let stack = Setup { settings: spiffe(), ..Setup::default() }.start().await;
+    let config = stack.dir().join("countersign-0.yaml");
+    let authorities = async || identity(&stack).await["trust_domains"][0]["x509_authorities"]["total"].as_u64();
+    assert_eq!(authorities().await, Some(1));
+    fs::rename(&config, stack.dir().join("kept.yaml")).unwrap();
+    // Nobody ever writes to it, so whoever opens it waits.
+    assert!(Command::new("mkfifo").arg(&config).status().unwrap().success());
+    eventually("the reload's failure", async || {
+        let report = stack.server().probe("/readyz").await?.text();
+        report.contains("could not be read within").then_some(())
+    })
+    .await;
+    let second = Authority::new("second").unwrap().pem();
+    fs::write(stack.dir().join("mesh-ca.pem"), stack.mesh.pem() + &second).unwrap();
+    eventually("the new authority", async || authorities().await.filter(|total| *total == 2)).await;
+    stack.server().signal("TERM");
+    assert_eq!(stack.server().end().await.code(), Some(0));
 }

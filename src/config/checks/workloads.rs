@@ -2,6 +2,8 @@
 //!
 //! A listener, a check or a token that nothing could ever satisfy is an error here, not a denial later.
 
+use std::iter;
+
 use crate::admin;
 use crate::config::Settings;
 use crate::config::checks::is_beyond_loopback;
@@ -261,43 +263,55 @@ pub(crate) fn certificates_arrive(section: &mut Section<'_>, config: &identity::
 
 /// What holds between sections.
 pub(crate) fn across_sections(root: &mut Section<'_>, settings: &Settings) {
-    tls_has_a_certificate(root, settings);
-    peers_can_be_proven(root, settings);
+    for TlsFault { path, message, others, hint } in faults_of_tls(settings) {
+        let paths: Vec<&str> = iter::once(path.as_str()).chain(others.iter().copied()).collect();
+        root.refuse(&paths, message, hint);
+    }
     evidence_can_be_proven(root, settings);
     headers_do_not_meet(root, settings);
 }
 
-fn tls_has_a_certificate(root: &mut Section<'_>, settings: &Settings) {
-    let sides = [("listeners.tls.enabled", &settings.listeners.tls), ("admin.tls.enabled", &settings.admin.tls)];
-    for (path, _) in sides.into_iter().filter(|(_, tls)| tls.is_some() && !settings.spiffe.has_svid()) {
-        let message = "needs a certificate of its own, and none is configured";
-        root.refuse(&[path, "spiffe.workload_api"], message, "set spiffe.workload_api, or spiffe.svid");
-    }
+/// TLS that no handshake could ever come through.
+pub(crate) struct TlsFault {
+    pub(crate) path: String,
+    pub(crate) message: String,
+    /// What else has a say in it.
+    others: &'static [&'static str],
+    hint: &'static str,
 }
 
-/// Who may connect proves it by the bundle of their trust domain. Which ones the Workload API brings is not known here.
-fn peers_can_be_proven(root: &mut Section<'_>, settings: &Settings) {
-    let trust::Config { workload_api, bundles, .. } = &settings.spiffe;
-    if workload_api.is_some() {
-        return;
-    }
-    let sides = [
-        ("listeners.tls.allowed_proxies", &settings.listeners.tls),
-        ("admin.tls.allowed_clients", &settings.admin.tls),
-    ];
-    for (path, tls) in sides.into_iter().filter_map(|(path, tls)| tls.as_ref().map(|tls| (path, tls))) {
-        for (index, peers) in tls.allowed.iter().enumerate() {
-            let domain = match peers {
-                Peers::Workload(id) => id.trust_domain(),
-                Peers::Domain(domain) => domain.as_str(),
-            };
-            if !bundles.iter().any(|bundle| bundle.trust_domain.as_str() == domain) {
-                let message = format!("could never be proven: there is no bundle of the trust domain `{domain}`");
-                let paths = [&format!("{path}[{index}]"), "spiffe.workload_api", "spiffe.bundles"];
-                root.refuse(&paths, message, "add it below spiffe.bundles, or set spiffe.workload_api");
-            }
-        }
-    }
+/// Why TLS that is on could not work.
+pub(crate) fn faults_of_tls(settings: &Settings) -> Vec<TlsFault> {
+    let Settings { listeners, admin, spiffe, .. } = settings;
+    let sides = [("listeners.tls", "allowed_proxies", &listeners.tls), ("admin.tls", "allowed_clients", &admin.tls)];
+    let sides = || sides.into_iter().filter_map(|(path, key, tls)| Some((path, key, tls.as_ref()?)));
+    let without_certificate = sides().filter(|_| !spiffe.has_svid()).map(|(path, _, _)| TlsFault {
+        path: format!("{path}.enabled"),
+        message: "needs a certificate of its own, and none is configured".to_owned(),
+        others: &["spiffe.workload_api"],
+        hint: "set spiffe.workload_api, or spiffe.svid",
+    });
+    let unproven = sides().flat_map(|(path, key, tls)| {
+        let unproven =
+            tls.allowed.iter().enumerate().filter_map(|(index, peers)| Some((index, unproven(peers, spiffe)?)));
+        unproven.map(move |(index, domain)| TlsFault {
+            path: format!("{path}.{key}[{index}]"),
+            message: format!("could never be proven: there is no bundle of the trust domain `{domain}`"),
+            others: &["spiffe.workload_api", "spiffe.bundles"],
+            hint: "add it below spiffe.bundles, or set spiffe.workload_api",
+        })
+    });
+    without_certificate.chain(unproven).collect()
+}
+
+/// The trust domain of peers who could never prove who they are. Which bundles the Workload API brings is not known here.
+fn unproven<'p>(peers: &'p Peers, spiffe: &trust::Config) -> Option<&'p str> {
+    let domain = match peers {
+        Peers::Workload(id) => id.trust_domain(),
+        Peers::Domain(domain) => domain.as_str(),
+    };
+    let is_configured = spiffe.bundles.iter().any(|bundle| bundle.trust_domain.as_str() == domain);
+    (spiffe.workload_api.is_none() && !is_configured).then_some(domain)
 }
 
 fn evidence_can_be_proven(root: &mut Section<'_>, settings: &Settings) {

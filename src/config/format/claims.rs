@@ -1,4 +1,4 @@
-//! Claims that a token must have: a map of names to values, null for any value.
+//! Claims that a token must have: a map of names to values, null for any value. And pointers into claims.
 
 use std::str::FromStr;
 
@@ -7,7 +7,9 @@ use serde_json::Number;
 use serde_json::Value as Json;
 use serde_json::json;
 
+use crate::config::format::Fault;
 use crate::config::format::Format;
+use crate::config::format::Scalar;
 use crate::config::format::environment;
 use crate::config::walk::Place;
 use crate::config::walk::Surroundings;
@@ -15,6 +17,7 @@ use crate::config::yaml::Entry;
 use crate::config::yaml::Node;
 use crate::config::yaml::Value;
 use crate::problem::Problem;
+use crate::token::ClaimPointer;
 
 /// The format of required claims.
 pub(crate) struct Claims;
@@ -48,6 +51,19 @@ impl Format for Claims {
             }
         }
         if problems.is_empty() { Ok(claims) } else { Err(problems) }
+    }
+}
+
+/// A pointer into a token's claims.
+pub(crate) fn claim_pointer() -> Scalar<ClaimPointer> {
+    Scalar {
+        name: "JSON pointer".to_owned(),
+        schema: json!({"type": "string", "pattern": "^/"}),
+        placeholder: ClaimPointer::default(),
+        parse: Box::new(|text, _| {
+            let hint = "write it like `/roles` or `/realm_access/roles` (RFC 6901)";
+            ClaimPointer::parse(text).map_err(|error| Fault::new(error.to_string(), hint))
+        }),
     }
 }
 

@@ -123,6 +123,7 @@ fn keys_have_one_source() {
     for (keys, problem) in [
         ("{}", "line 2: error: issuers[0].keys: names no source of keys"),
         ("{discovery: false}", "issuers[0].keys: names no source of keys"),
+        ("{oauth_metadata: true, discovery: true}", "issuers[0].keys: names more than one source of keys"),
         ("{file: jwks.json, discovery: true}", "issuers[0].keys: names more than one source of keys"),
         ("{file: jwks.json, url: 'https://a/b'}", "issuers[0].keys: names more than one source of keys"),
         ("{file: jwks.json, ca_file: ca.pem}", "issuers[0].keys.ca_file: is of no use to a file"),

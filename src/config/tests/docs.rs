@@ -26,9 +26,11 @@ fn documented_defaults_are_the_defaults() {
     let folder = Folder::new();
     for (mode, name) in [(Compatibility::Strict, "strict"), (Compatibility::OpaEnvoy, "opa-envoy")] {
         let bundle = "spiffe: {bundles: [{trust_domain: partner.example, endpoint: 'https://partner.example/bundle'}]}";
-        let shown = folder.read(&format!("compatibility: {name}\n{bundle}\n{LEAST}")).unwrap().settings.redacted();
+        let resource = "protected_resources: [{resource: 'https://a', authorization_servers: ['https://idp.example']}]";
+        let shown =
+            folder.read(&format!("compatibility: {name}\n{bundle}\n{resource}\n{LEAST}")).unwrap().settings.redacted();
         let compared = compare(&reference::keys(mode), &shown);
-        assert!(compared > 42, "{compared}");
+        assert!(compared > 48, "{compared}");
     }
 }
 
@@ -36,7 +38,7 @@ fn documented_defaults_are_the_defaults() {
 fn compare(keys: &[Key], shown: &Json) -> usize {
     let compare_key = |Key { name, shape }: &Key| match shape {
         // The mode is written out above, and the keys come from a file.
-        Shape::Value { .. } if matches!(*name, "compatibility" | "discovery") => 0,
+        Shape::Value { .. } if matches!(*name, "compatibility" | "discovery" | "oauth_metadata") => 0,
         Shape::Value { absent: Absent::Default(yaml), .. } => {
             assert_eq!(shown[*name], json(yaml), "{name}");
             1
@@ -50,9 +52,11 @@ fn compare(keys: &[Key], shown: &Json) -> usize {
 
 #[test]
 fn the_examples_load_and_nothing_is_warned_about() {
-    for (page, wholes, parts) in
-        [(include_str!("../../../docs/configuration.md"), 4, 0), (include_str!("../../../docs/spiffe.md"), 0, 10)]
-    {
+    for (page, wholes, parts) in [
+        (include_str!("../../../docs/configuration.md"), 4, 0),
+        (include_str!("../../../docs/spiffe.md"), 0, 10),
+        (include_str!("../../../docs/tokens.md"), 1, 3),
+    ] {
         let examples: Vec<_> = page.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
         let (whole, part): (Vec<_>, Vec<_>) = examples.into_iter().partition(|example| example.contains("\npolicy:"));
         assert_eq!((whole.len(), part.len()), (wholes, parts));

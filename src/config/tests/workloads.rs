@@ -1,5 +1,7 @@
 //! What must hold between the keys of workload identity, and what is warned about.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::config::limits;
 use crate::listener::Tls;
@@ -362,7 +364,7 @@ fn tokens_of_workloads_are_evidence_of_callers_too() {
     for keys in ["jwt_svid: {audiences: [orders]}", "wimse: {audiences: ['https://orders.example']}"] {
         assert_taken(&caller(keys));
         let opa_envoy = settings(&format!("compatibility: opa-envoy\nroutes: {{token: off}}\n{}", caller(keys)));
-        let shape = opa_envoy.rules().shape;
+        let shape = opa_envoy.rules(Arc::default()).shape;
         assert!(matches!(shape, crate::facts::Shape::OpaEnvoy { caller: true, .. }), "{keys}");
     }
     let told = told_of(&caller("jwt_svid: {audiences: []}, wimse: {audiences: []}"));

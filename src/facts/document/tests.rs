@@ -46,6 +46,9 @@ fn user(delegation: Option<Delegation>) -> User {
         audience: vec!["orders".to_owned()],
         client_id: None,
         scopes: vec!["read".to_owned(), "write".to_owned()],
+        roles: vec!["reader".to_owned()],
+        groups: Vec::new(),
+        tenant: Some("acme".to_owned()),
         token_type: Some("at+jwt".to_owned()),
         issued_at: None,
         expires_at: 60,
@@ -113,7 +116,8 @@ fn what_is_proven_is_shown() {
         document["user"],
         json!({
             "issuer": "https://idp.example", "subject": "alice", "audience": ["orders"], "client_id": null,
-            "scopes": ["read", "write"], "token_type": "at+jwt", "issued_at": null, "expires_at": 60,
+            "scopes": ["read", "write"], "roles": ["reader"],
+            "groups": [], "tenant": "acme", "token_type": "at+jwt", "issued_at": null, "expires_at": 60,
             "claims": {"sub": "alice"},
         })
     );

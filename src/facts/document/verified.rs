@@ -49,6 +49,9 @@ impl Serialize for UserView<'_> {
             audience,
             client_id,
             scopes,
+            roles,
+            groups,
+            tenant,
             token_type,
             issued_at,
             expires_at,
@@ -56,12 +59,15 @@ impl Serialize for UserView<'_> {
             delegation: _,
             rendered: _,
         } = self.0;
-        let mut map = serializer.serialize_map(Some(9))?;
+        let mut map = serializer.serialize_map(Some(12))?;
         map.serialize_entry("issuer", issuer)?;
         map.serialize_entry("subject", subject)?;
         map.serialize_entry("audience", audience)?;
         map.serialize_entry("client_id", client_id)?;
         map.serialize_entry("scopes", scopes)?;
+        map.serialize_entry("roles", roles)?;
+        map.serialize_entry("groups", groups)?;
+        map.serialize_entry("tenant", tenant)?;
         map.serialize_entry("token_type", token_type)?;
         map.serialize_entry("issued_at", issued_at)?;
         map.serialize_entry("expires_at", expires_at)?;

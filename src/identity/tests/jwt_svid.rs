@@ -266,6 +266,8 @@ fn the_header_holds_one_token_and_nothing_else() {
     for value in ["", " ", ".", "..", "...", "a.b", "a.b.c", &bearer, &joined, &padded, &long, &format!("{token}=")] {
         assert_eq!(world.ask(value), malformed, "{value:.40}");
     }
+    let denied = world.resolver.resolve(&with_headers(&[(JWT_SVID, &bearer)]), &world.bundles, NOW);
+    assert!(denied.is_err_and(|denial| denial.detail.contains("not even `Bearer`")), "what to leave out is told");
     assert_eq!(world.ask_at(&with_headers(&[(JWT_SVID, &token), (JWT_SVID, &token)]), 0), malformed);
     assert_eq!(world.ask_at(&with_headers(&[(JWT_SVID, &token), ("X-Spiffe-Jwt-Svid", "")]), 0), malformed);
     assert_eq!(world.ask_at(&with_raw_headers(&[(JWT_SVID, b"\xff")]), 0), malformed);

@@ -1,3 +1,5 @@
+mod demands;
+
 use super::*;
 use crate::policy::Compatibility;
 

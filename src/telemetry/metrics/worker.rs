@@ -19,6 +19,7 @@ use super::histogram::Histogram;
 use super::histogram::Snapshot;
 use crate::decision::Reason;
 use crate::decision::reason::ALLOWED;
+use crate::decision::reason::ANSWERED;
 use crate::telemetry::Stage;
 use crate::telemetry::Timings;
 
@@ -71,6 +72,8 @@ pub enum Answer {
     Allow,
     /// Denied, and why.
     Deny(Reason),
+    /// Answered from here, with a document.
+    Document,
     /// Nobody waited for the answer any more.
     Cancelled,
 }
@@ -81,6 +84,7 @@ impl Answer {
         match self {
             Self::Allow => "allow",
             Self::Deny(_) => "deny",
+            Self::Document => "answer",
             Self::Cancelled => "none",
         }
     }
@@ -90,6 +94,7 @@ impl Answer {
         match self {
             Self::Allow => ALLOWED,
             Self::Deny(reason) => reason.name(),
+            Self::Document => ANSWERED,
             Self::Cancelled => "cancelled",
         }
     }
@@ -102,6 +107,7 @@ pub struct WorkerMetrics(Arc<Counts>);
 #[derive(Debug)]
 struct Counts {
     allowed: AtomicU64,
+    documents: AtomicU64,
     cancelled: AtomicU64,
     /// By [`Reason::index`].
     denied: [AtomicU64; Reason::ALL.len()],
@@ -117,6 +123,7 @@ impl WorkerMetrics {
         let counter = match answer {
             Answer::Allow => Some(&counts.allowed),
             Answer::Deny(reason) => counts.denied.get(reason.index()),
+            Answer::Document => Some(&counts.documents),
             Answer::Cancelled => Some(&counts.cancelled),
         };
         if let Some(counter) = counter {
@@ -139,6 +146,7 @@ impl Workers {
     pub(super) fn add(&self) -> WorkerMetrics {
         let counts = Arc::new(Counts {
             allowed: AtomicU64::new(0),
+            documents: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             denied: [const { AtomicU64::new(0) }; Reason::ALL.len()],
             checks: Histogram::new(&CHECK_BOUNDS),
@@ -190,6 +198,7 @@ fn encode_checks(workers: &[Arc<Counts>], mut family: MetricEncoder<'_>) -> Resu
         let counters = workers.iter().filter_map(|counts| counts.denied.get(reason.index()));
         encode(Answer::Deny(*reason), total(counters))?;
     }
+    encode(Answer::Document, total(workers.iter().map(|counts| &counts.documents)))?;
     encode(Answer::Cancelled, total(workers.iter().map(|counts| &counts.cancelled)))
 }
 

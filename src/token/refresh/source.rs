@@ -1,4 +1,6 @@
-//! Where keys come from: a file, an `https` URL, or the discovery document that names one.
+//! Where keys come from: a file, an `https` URL, or the document of OIDC discovery or RFC 8414 that names one.
+
+use std::path::Path;
 
 use serde_json::Value as Json;
 use thiserror::Error;
@@ -27,7 +29,7 @@ pub(super) enum LoadError {
     /// The discovery document has no such member, or it is no text.
     #[error("the discovery document has no `{0}`")]
     DiscoveryMember(&'static str),
-    /// The discovery document is another issuer's (OIDC Discovery §4.3).
+    /// The discovery document is another issuer's (OIDC Discovery §4.3, RFC 8414 §3.3).
     #[error("the discovery document is of another issuer")]
     DiscoveryIssuer,
     /// What came is no JWKS.
@@ -48,7 +50,7 @@ pub(super) async fn load(issuer: &IssuerConfig, limits: FetchLimits) -> Result<K
 pub(super) async fn load_files(issuer: &IssuerConfig, limits: FetchLimits) -> Result<Option<KeySet>, LoadError> {
     match &issuer.keys {
         KeySource::File(_) => load(issuer, limits).await.map(Some),
-        KeySource::Url { ca_file, .. } | KeySource::Discovery { ca_file } => {
+        KeySource::Url { ca_file, .. } | KeySource::Discovery { ca_file } | KeySource::OauthMetadata { ca_file } => {
             let _usable = fetch::web_client(ca_file.as_deref(), limits.bytes).await?;
             Ok(None)
         }
@@ -63,12 +65,20 @@ async fn document(issuer: &IssuerConfig, max_bytes: usize) -> Result<Vec<u8>, Lo
             fetch::get(&fetch::web_client(ca_file.as_deref(), max_bytes).await?, url, max_bytes).await?
         }
         KeySource::Discovery { ca_file } => {
-            let client = fetch::web_client(ca_file.as_deref(), max_bytes).await?;
-            let discovered = fetch::get(&client, discovery_url(&issuer.issuer)?, max_bytes).await?;
-            fetch::get(&client, jwks_uri(&discovered, &issuer.issuer)?, max_bytes).await?
+            discovered(&issuer.issuer, discovery_url(&issuer.issuer)?, ca_file.as_deref(), max_bytes).await?
+        }
+        KeySource::OauthMetadata { ca_file } => {
+            discovered(&issuer.issuer, metadata_url(&issuer.issuer)?, ca_file.as_deref(), max_bytes).await?
         }
     };
     Ok(document)
+}
+
+/// The keys that the issuer's document at `url` names.
+async fn discovered(issuer: &str, url: Url, ca_file: Option<&Path>, max_bytes: usize) -> Result<Vec<u8>, LoadError> {
+    let client = fetch::web_client(ca_file, max_bytes).await?;
+    let document = fetch::get(&client, url, max_bytes).await?;
+    Ok(fetch::get(&client, jwks_uri(&document, issuer)?, max_bytes).await?)
 }
 
 /// OIDC Discovery §4: a slash at the issuer's end is dropped before the path is added.
@@ -77,6 +87,16 @@ fn discovery_url(issuer: &str) -> Result<Url, FetchError> {
     fetch::https("the issuer", &format!("{base}/.well-known/openid-configuration"))
 }
 
+/// RFC 8414 §3.1: between host and path, and a slash at the issuer's end is dropped before.
+fn metadata_url(issuer: &str) -> Result<Url, FetchError> {
+    let mut url = fetch::https("the issuer", issuer)?;
+    let path = url.path().strip_suffix('/').unwrap_or(url.path());
+    let path = format!("/.well-known/oauth-authorization-server{path}");
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// Both documents have the two members, and both must name their issuer exactly (OIDC Discovery §4.3, RFC 8414 §3.3).
 fn jwks_uri(document: &[u8], issuer: &str) -> Result<Url, LoadError> {
     let members = json::read_object(document, DISCOVERY_LIMITS).map_err(LoadError::Discovery)?;
     let text = |name| members.get(name).and_then(Json::as_str).ok_or(LoadError::DiscoveryMember(name));

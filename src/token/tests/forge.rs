@@ -23,6 +23,7 @@ pub(super) use crate::jose::fixtures::encode;
 use crate::route::Possession;
 use crate::spiffe_id::SpiffeId;
 use crate::token::ActorRule;
+use crate::token::ClaimPaths;
 use crate::token::Config;
 use crate::token::Credential;
 use crate::token::DpopConfig;
@@ -65,6 +66,7 @@ pub(super) fn issuer(name: &str) -> IssuerConfig {
         algorithms: Algorithm::ALL.to_vec(),
         audiences: vec![AUDIENCE.to_owned()],
         required_claims: Vec::new(),
+        claims: ClaimPaths::default(),
         token_types: Vec::new(),
         leeway: Duration::from_secs(u64::try_from(LEEWAY).unwrap()),
         refresh_interval: Duration::from_mins(5),

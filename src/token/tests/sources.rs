@@ -183,6 +183,78 @@ async fn keys_come_by_discovery() {
     assert_eq!(server.paths().len(), 3);
 }
 
+/// The same by RFC 8414: an issuer with this path, whose document stands at the server's `place`.
+async fn with_metadata(
+    issuer_path: &str,
+    place: &'static str,
+    document: impl Fn(&str) -> String + Send + Sync + 'static,
+) -> (Server, IssuerConfig) {
+    let own_url = Arc::new(std::sync::OnceLock::<String>::new());
+    let known = Arc::clone(&own_url);
+    let server = Server::start(move |path| match path {
+        _ if path == place => Reply::json(document(own_url.get().unwrap())),
+        "/keys" => Reply::json(good_jwks()),
+        _ => Reply::Answer(404, String::new(), Vec::new()),
+    })
+    .await;
+    known.set(server.url.clone()).unwrap();
+    let keys = KeySource::OauthMetadata { ca_file: Some(server.ca_file().to_owned()) };
+    let issuer = IssuerConfig { keys, ..issuer(&format!("{}{issuer_path}", server.url)) };
+    (server, issuer)
+}
+
+#[tokio::test]
+async fn keys_come_by_oauth_metadata_between_host_and_path() {
+    const METADATA: &str = "/.well-known/oauth-authorization-server";
+    for (path, place) in [
+        ("", METADATA),
+        ("/", METADATA),
+        ("/realm", "/.well-known/oauth-authorization-server/realm"),
+        ("/realm/", "/.well-known/oauth-authorization-server/realm"),
+        ("/a/b%20c", "/.well-known/oauth-authorization-server/a/b%20c"),
+    ] {
+        let (server, issuer) = with_metadata(path, place, move |url| {
+            json!({"issuer": format!("{url}{path}"), "jwks_uri": format!("{url}/keys")}).to_string()
+        })
+        .await;
+        assert_eq!(source_error(&issuer, LIMITS).await, None, "{path}");
+        assert_eq!(server.paths(), [place, "/keys"]);
+    }
+}
+
+#[tokio::test]
+async fn d13_i4_metadata_of_another_issuer_is_refused() {
+    const PLACE: &str = "/.well-known/oauth-authorization-server/realm";
+    for wrong in ["", "/", "/realm/", "/Realm", "/realm2", "/.well-known/oauth-authorization-server/realm"] {
+        let (server, issuer) = with_metadata("/realm", PLACE, move |url| {
+            json!({"issuer": format!("{url}{wrong}"), "jwks_uri": format!("{url}/keys")}).to_string()
+        })
+        .await;
+        assert_eq!(failure(&issuer).await, "the discovery document is of another issuer", "{wrong}");
+        assert_eq!(server.paths(), [PLACE], "no keys are asked for");
+    }
+    for (uri, told) in [
+        (json!("http://127.0.0.1:1/keys"), "`jwks_uri` is no https URL"),
+        (json!("/keys"), "`jwks_uri` is no https URL"),
+        (json!(null), "the discovery document has no `jwks_uri`"),
+    ] {
+        let (server, issuer) = with_metadata("/realm", PLACE, move |url| {
+            json!({"issuer": format!("{url}/realm"), "jwks_uri": uri}).to_string()
+        })
+        .await;
+        assert_eq!(failure(&issuer).await, told);
+        assert_eq!(server.paths(), [PLACE]);
+    }
+    // OIDC's place is not tried.
+    let (server, issuer) =
+        with_metadata("/realm", "/realm/.well-known/openid-configuration", |_url| String::new()).await;
+    assert_eq!(failure(&issuer).await, "the server answered 404 Not Found");
+    assert_eq!(server.paths(), [PLACE]);
+    let keys = KeySource::OauthMetadata { ca_file: None };
+    let plain = IssuerConfig { keys, ..super::forge::issuer("http://idp.example") };
+    assert_eq!(failure(&plain).await, "the issuer is no https URL");
+}
+
 #[tokio::test]
 async fn i4_a_discovery_document_of_another_issuer_is_refused() {
     for wrong in ["", "/", "/realm/", "/Realm", "/realm2"] {

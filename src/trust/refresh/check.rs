@@ -42,12 +42,12 @@ async fn check_svid(files: &CertificateFiles) -> Vec<Problem> {
     match Svid::from_pem(&certificate, &key) {
         Ok(svid) => check_own(at_certificate, &svid, UnixTime::now()),
         Err(error) => {
-            let at = match error {
-                SvidError::Certificate | SvidError::TooLong => at_certificate,
-                SvidError::Key => at_key,
-                SvidError::Mismatch(_) => at,
-            };
-            vec![Problem::error(at, error.to_string())]
+            let problem = |at| Problem::error(at, error.to_string());
+            vec![match error {
+                SvidError::Certificate | SvidError::TooLong => problem(at_certificate),
+                SvidError::Key | SvidError::UnusableKey(_) => problem(at_key),
+                SvidError::Mismatch => problem(at).hint("the key must be that of the first certificate in the file"),
+            }]
         }
     }
 }

@@ -137,11 +137,14 @@ where
         let is_lower =
             |than: Option<u64>| bundle.sequence.is_some_and(|offered| than.is_some_and(|than| offered < than));
         self.store.status.set_rolled_back(self.domain(), is_lower(self.highest));
+        if let (true, Some(highest), Some(offered)) = (self.endpoint.refuse_rollback, self.highest, bundle.sequence)
+            && offered < highest
+        {
+            self.store.count_rollback(self.domain());
+            return Err(EndpointError::RolledBack { held: highest, offered });
+        }
         let (true, Some(held), Some(offered)) = (is_lower(held), held, bundle.sequence) else { return Ok(()) };
         self.store.count_rollback(self.domain());
-        if self.endpoint.refuse_rollback {
-            return Err(EndpointError::RolledBack { held, offered });
-        }
         tracing::warn!(trust_domain = %self.domain(), held, offered, "a bundle's sequence number has gone down: taken");
         Ok(())
     }

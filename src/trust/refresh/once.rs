@@ -11,6 +11,7 @@ use super::Tuning;
 use super::run_all;
 use super::status;
 use super::store::Store;
+use crate::clock::UnixTime;
 use crate::problem::Problem;
 use crate::spiffe_id::TrustDomain;
 use crate::telemetry::Metrics;
@@ -52,7 +53,7 @@ pub(super) async fn look_once_tuned(
     };
     let _too_late = timeout(time, settled).await.is_err();
     let (material, status) = (store.newest().await, handle.status());
-    let mut problems = failures(config, &status);
+    let mut problems = failures(config, &material, &status);
     problems.extend(warnings(config, &material));
     (material, status, problems)
 }
@@ -64,11 +65,14 @@ fn is_settled(status: &Status) -> bool {
     status.workload_api.as_ref().is_none_or(is_connected) && status.sources.iter().all(has_answered)
 }
 
-fn failures(config: &Config, status: &Status) -> Vec<Problem> {
+fn failures(config: &Config, material: &Material, status: &Status) -> Vec<Problem> {
     let said = |error: &Option<String>| error.clone().unwrap_or_else(|| "there was no answer in time".to_owned());
+    // What is said beside an answer is a warning, but for what leaves no certificate.
+    let lacks_own = config.svid.is_none() && material.svid.is_none();
+    let problem = if lacks_own { Problem::error } else { Problem::warning };
     let connection = status.workload_api.iter().filter_map(|connection| match connection {
         connection if !connection.connected => Some(Problem::error(WORKLOAD_API, said(&connection.last_error))),
-        connection => connection.last_error.as_ref().map(|error| Problem::warning(WORKLOAD_API, error)),
+        connection => connection.last_error.as_ref().map(|error| problem(WORKLOAD_API, error)),
     });
     let sources = status.sources.iter().filter_map(|source| {
         let path =
@@ -81,9 +85,14 @@ fn failures(config: &Config, status: &Status) -> Vec<Problem> {
     connection.chain(sources).collect()
 }
 
-/// What of the bundles is not used.
+/// What of it is of no use.
 fn warnings(config: &Config, material: &Material) -> Vec<Problem> {
     let mut problems = Vec::new();
+    if let Some(svid) = material.svid.as_ref().filter(|svid| !svid.is_valid_at(UnixTime::now())) {
+        let path = if config.svid.is_some() { "spiffe.svid.certificate" } else { WORKLOAD_API };
+        let message = format!("the certificate is valid from {} to {}, not now", svid.not_before, svid.not_after);
+        problems.push(Problem::warning(path, message).hint("who connects refuses it"));
+    }
     for (domain, held) in material.bundles.iter() {
         let path = match held.origin {
             Origin::WorkloadApi => WORKLOAD_API.to_owned(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::status::Recorder;
+use crate::clock::UnixTime;
 use crate::spiffe_id::TrustDomain;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::trust::BundleFigures;
@@ -116,6 +117,10 @@ impl Changes {
         if let Some(svid) = now.svid.as_ref().filter(|_| self.svid) {
             let spiffe_id = svid.spiffe_id.as_ref().map(tracing::field::display);
             tracing::info!(spiffe_id, not_after = %svid.not_after, "a new certificate is in force");
+            if !svid.is_valid_at(UnixTime::now()) {
+                let (not_before, not_after) = (svid.not_before, svid.not_after);
+                tracing::warn!(%not_before, %not_after, "the own certificate is not valid now: who connects refuses it");
+            }
         }
         for trust_domain in &self.taken {
             if let Ok(held) = now.bundles.get(trust_domain.as_str()) {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod check;
+mod connection;
 mod endpoint;
 mod endpoint_servers;
 mod endpoints;

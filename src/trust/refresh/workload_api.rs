@@ -28,6 +28,7 @@ use self::fault::Fault;
 use self::reading::Event;
 use self::reading::Wanted;
 use super::AgentTuning;
+use super::status::Recorder;
 use super::store::Store;
 use crate::clock::UnixTime;
 use crate::fetch::jittered;
@@ -50,6 +51,8 @@ pub(super) struct WorkloadApiTask<P> {
     jwt: Jwt,
     /// What is wrong with the JWT stream.
     jwt_error: Option<String>,
+    /// Whether the X.509 stream of this connection has answered: what is held may be from one before.
+    has_answered: bool,
     /// Since the last answer.
     failures: u32,
 }
@@ -85,6 +88,7 @@ where
             x509: None,
             jwt: Jwt::Awaited,
             jwt_error: None,
+            has_answered: false,
             failures: 0,
         }
     }
@@ -109,6 +113,7 @@ where
             self.jwt = Jwt::Awaited;
         }
         self.jwt_error = None;
+        self.has_answered = false;
         // Reading is apart from taking in, so that nothing that is being put in force is cut off when a stream ends. One
         // message waits at most: a flood is slowed down.
         let (events, mut incoming) = mpsc::channel(1);
@@ -134,6 +139,7 @@ where
     fn take_x509(&mut self, answer: X509Answer) {
         self.store.status.count_message();
         self.failures = 0;
+        self.has_answered = true;
         self.x509 = Some(answer);
     }
 
@@ -176,7 +182,13 @@ where
                 material.svid = svid;
             }
         };
-        self.store.change(put, |status| status.connected(&wrong)).await;
+        let has_answered = self.has_answered;
+        let tell = |status: &Recorder| {
+            if has_answered {
+                status.connected(&wrong);
+            }
+        };
+        self.store.change(put, tell).await;
     }
 
     fn read(&self, x509: &X509Answer, jwt: Option<&JwtAnswer>) -> Read {

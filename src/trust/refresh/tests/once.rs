@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::agent::Agent;
@@ -29,6 +30,7 @@ use crate::trust::Endpoint;
 use crate::trust::Material;
 use crate::trust::Origin;
 use crate::trust::Profile;
+use crate::trust::fixtures::uri;
 use crate::trust::refresh::load_once;
 use crate::trust::refresh::once::look_once_tuned;
 
@@ -127,6 +129,39 @@ async fn a_silent_place_is_waited_for_no_longer_than_said() {
     let (material, _, problems) = look_once_tuned(&config, Duration::from_millis(100), QUICK).await;
     assert!(began.elapsed() < Duration::from_secs(10) && material.bundles.awaits_workload_api());
     assert_eq!(told(&problems), ["error: spiffe.workload_api: there was no answer in time"]);
+}
+
+#[tokio::test]
+async fn an_agent_without_the_svid_that_is_named_gives_no_certificate() {
+    let own = Authority::new("prod.example");
+    let mut agent = Agent::new();
+    agent.tell(X509_SVID, svids(&[svid(&own, "/other", &own.svid("/other"))], &[]));
+    agent.tell(JWT_BUNDLES, Does::Ends(PERMISSION_DENIED, "turned off"));
+    agent.start();
+    let svid_id = Some(SpiffeId::parse("spiffe://prod.example/countersign").unwrap());
+    let config = Config { workload_api: Some(agent.address()), svid_id, ..Config::default() };
+    let (material, problems) = once(&config).await;
+    assert!(material.svid.is_none());
+    let told = told(&problems);
+    let begin = "error: spiffe.workload_api: the agent gives no SVID `spiffe://prod.example/countersign`";
+    assert!(told.len() == 1 && told[0].starts_with(begin), "{told:#?}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_ended_is_a_warning() {
+    let own = Authority::new("prod.example");
+    let folder = Folder::new();
+    let ended = own.issue(|params| {
+        params.subject_alt_names = vec![uri("spiffe://prod.example/countersign")];
+        params.not_after = OffsetDateTime::from_unix_timestamp(1_000_000_000).unwrap();
+    });
+    folder.write("svid.pem", &ended.pem);
+    folder.write("svid_key.pem", ended.key_pem());
+    let (material, problems) = once(&folder.svid()).await;
+    assert!(material.svid.is_some());
+    let told = told(&problems);
+    let begin = "warning: spiffe.svid.certificate: the certificate is valid from ";
+    assert!(told.len() == 1 && told[0].starts_with(begin), "{told:#?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,60 @@
+//! An issuer whose keys are in a file, and its tokens.
+
+use std::fs;
+
+use aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+use aws_lc_rs::signature::EcdsaKeyPair;
+use countersign::clock::UnixTime;
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::EncodingKey;
+use jsonwebtoken::Header;
+use jsonwebtoken::jwk::Jwk;
+use serde_json::json;
+
+/// A folder with the issuer's keys, and with what it revokes.
+pub(crate) struct Issuer {
+    folder: tempfile::TempDir,
+    key: EncodingKey,
+}
+
+impl Issuer {
+    /// A new key, in its file, and nothing revoked.
+    pub(crate) fn new() -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let key = EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref());
+        let jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("jwks.json"), json!({"keys": [jwk]}).to_string()).unwrap();
+        let issuer = Self { folder, key };
+        issuer.revoke("[]");
+        issuer
+    }
+
+    /// The configuration that believes it.
+    pub(crate) fn config(&self) -> String {
+        let at = |name: &str| self.folder.path().join(name).display().to_string();
+        let keys = at("jwks.json");
+        let revoked = at("revoked.json");
+        format!(
+            "issuers:\n- {{issuer: https://idp.example, keys: {{file: '{keys}'}}, algorithms: [ES256], audiences: [a]}}\n\
+             revocations: ['{revoked}']\n"
+        )
+    }
+
+    /// Replaces the file of what is revoked.
+    pub(crate) fn revoke(&self, text: &str) {
+        fs::write(self.folder.path().join("revoked.json"), text).unwrap();
+    }
+
+    /// Takes that file away.
+    pub(crate) fn lose_revocations(&self) {
+        fs::remove_file(self.folder.path().join("revoked.json")).unwrap();
+    }
+
+    /// A token with this `jti`, good for an hour.
+    pub(crate) fn token(&self, jti: &str) -> String {
+        let exp = UnixTime::now().plus_seconds(3600).seconds();
+        let claims = json!({"iss": "https://idp.example", "sub": "alice", "aud": "a", "exp": exp, "jti": jti});
+        jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &self.key).unwrap()
+    }
+}
