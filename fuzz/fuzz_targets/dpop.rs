@@ -24,6 +24,7 @@ use countersign::jose::Algorithm;
 use countersign::jose::KeySet;
 use countersign::route::Possession;
 use countersign::token::ActorRule;
+use countersign::token::ClaimPaths;
 use countersign::token::Config;
 use countersign::token::Credential;
 use countersign::token::DpopConfig;
@@ -123,6 +124,7 @@ fn world() -> World {
         audiences: vec![AUDIENCE.to_owned()],
         required_claims: Vec::new(),
         token_types: Vec::new(),
+        claims: ClaimPaths::default(),
         leeway: Duration::ZERO,
         refresh_interval: Duration::MAX,
         refresh_cooldown: Duration::MAX,

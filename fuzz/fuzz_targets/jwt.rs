@@ -69,9 +69,11 @@ fn check(user: Option<Arc<countersign::facts::User>>) {
     assert!(user.expires_at + LEEWAY > NOW);
     assert!(user.issued_at.is_none_or(|issued| issued <= NOW + LEEWAY));
     assert!(!user.claims.contains_key("cnf"), "no certificate was shown");
-    assert!(user.delegation.as_ref().is_none_or(|chain| {
-        chain.actors.len() <= 8 && (!chain.actors.is_empty() || chain.may_act.is_some())
-    }));
+    assert!(
+        user.delegation
+            .as_ref()
+            .is_none_or(|chain| { chain.actors.len() <= 8 && (!chain.actors.is_empty() || chain.may_act.is_some()) })
+    );
 }
 
 fn verify(world: &mut World, token: &str) -> Option<Arc<countersign::facts::User>> {
