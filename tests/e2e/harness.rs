@@ -167,12 +167,20 @@ pub(super) fn token_of(subject: &str) -> TokenRequest {
 }
 
 /// Polls until there is something, and fails the test when there never is.
-pub(super) async fn eventually<T, F>(what: &str, mut poll: impl FnMut() -> F) -> T
+pub(super) async fn eventually<T, F>(what: &str, poll: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    eventually_within(PATIENCE, what, poll).await
+}
+
+/// The same, for what may take another time.
+pub(super) async fn eventually_within<T, F>(patience: Duration, what: &str, mut poll: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
     let start = Instant::now();
-    while start.elapsed() < PATIENCE {
+    while start.elapsed() < patience {
         if let Some(found) = poll().await {
             return found;
         }
