@@ -191,7 +191,8 @@ where
 
 /// A program that the Makefile names.
 pub(super) fn tool(variable: &str) -> std::ffi::OsString {
-    std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: run `make test`, which installs it"))
+    std::env::var_os(variable)
+        .unwrap_or_else(|| panic!("{variable} is not set: run the tests by `make`, which installs it"))
 }
 
 /// `over` laid on `base`: objects key by key, anything else whole; null changes nothing.

@@ -39,7 +39,7 @@ async fn a_users_roles_decide_and_another_audience_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_user_is_who_logged_in_by_which_client() {
+async fn the_user_is_the_one_who_logged_in() {
     let realm = Realm::new("users").await;
     let stack = Setup { issuer: realm.issuer(&json!(null)), ..Setup::default() }.start().await;
     let token = realm.access_token(AGENT, "alice").await;

@@ -39,8 +39,9 @@ async fn code(realm: &Realm, user: &str) -> String {
     let html = page.text();
     let mut attributes = html.split('"').skip_while(|attribute| !attribute.ends_with("action=")).skip(1);
     let action = attributes.next().unwrap_or_else(|| panic!("no form: {html}")).replace("&amp;", "&");
-    let target = &action[action.find("/realms/").unwrap()..];
-    let login = form(target, &[("username", user), ("password", PASSWORD)]).header("cookie", set.join("; "));
+    let (_, target) = action.split_once("/realms/").unwrap();
+    let login = form(&format!("/realms/{target}"), &[("username", user), ("password", PASSWORD)])
+        .header("cookie", set.join("; "));
     let redirect = realm.browser().send(&login).await;
     let location = redirect.header("location").concat();
     let (_, answer) = location.split_once('?').unwrap_or_else(|| panic!("no code: {redirect:?}"));

@@ -187,13 +187,13 @@ impl Realm {
     }
 }
 
-/// Ends Keycloak's processes and removes its folder when this process ends, however it does: statics are never dropped.
+/// Kills Keycloak's processes and removes its folder when this process ends, however it does: statics are never dropped.
 struct Keeper(#[expect(dead_code, reason = "held for its standard input, which ends with it")] Process);
 
 impl Keeper {
     /// Keeps a process group by the id of its first process.
     fn of(group: u32, dir: &Path) -> Self {
-        let script = r#"read -r _; kill -s TERM -- "-$1"; rm -rf -- "$2""#;
+        let script = r#"read -r _; kill -s KILL -- "-$1"; rm -rf -- "$2""#;
         let mut command = Command::new("sh");
         command.args(["-c", script, "keeper", &group.to_string()]).arg(dir);
         // A group of its own, as an interrupt at the terminal is not for it; null, as nobody waits for its output's end.
