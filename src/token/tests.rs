@@ -2,6 +2,7 @@
 
 mod cache;
 mod claims;
+mod differential;
 mod forge;
 mod headers;
 mod jose;
