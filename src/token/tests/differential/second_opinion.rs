@@ -18,10 +18,10 @@ use sha2::Sha256;
 use sha2::Sha384;
 use sha2::Sha512;
 
-use super::super::forge::AUDIENCE;
-use super::super::forge::ISSUER;
-use super::super::forge::LEEWAY;
-use super::super::forge::NOW;
+use crate::token::tests::forge::AUDIENCE;
+use crate::token::tests::forge::ISSUER;
+use crate::token::tests::forge::LEEWAY;
+use crate::token::tests::forge::NOW;
 
 /// The claims of a token that is signed by one of `keys`, and good now.
 pub(super) fn claims(token: &str, keys: &[Json]) -> Result<Map<String, Json>, &'static str> {
