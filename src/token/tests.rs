@@ -3,6 +3,7 @@
 mod cache;
 mod claims;
 mod delegation;
+mod differential;
 mod dpop;
 mod forge;
 mod headers;

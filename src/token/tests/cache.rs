@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use serde_json::Value as Json;
 use serde_json::json;
 
+use super::forge;
 use super::forge::ISSUER;
 use super::forge::LEEWAY;
 use super::forge::NOW;
@@ -13,7 +15,12 @@ use super::forge::issuer;
 use super::forge::key_set;
 use crate::clock::UnixTime;
 use crate::decision::Reason;
+use crate::token::ClaimPaths;
 use crate::token::Refusal;
+use crate::token::cache::Cache;
+use crate::token::cache::Entry;
+use crate::token::cache::Key;
+use crate::token::claims;
 
 fn world_and_key() -> (World, SigningKey) {
     let key = SigningKey::es256("k1");
@@ -40,6 +47,22 @@ fn k1_the_cache_is_bounded_in_bytes_and_entries() {
     assert!(cache.bytes() <= 16 * 1024 * 1024, "{}", cache.bytes());
     assert!(cache.len() < 600, "{}", cache.len());
     assert!(cache.bytes() / u64::try_from(cache.len()).unwrap() > 30_000, "a tree weighs more than its text");
+}
+
+/// Below the signatures, which would take minutes: what `Verifier::verify` keeps goes through here.
+#[test]
+fn k1_however_many_tokens_come_the_cache_stays_within_its_constants() {
+    let world = World::with_keys(&[]);
+    let issuer = world.config.index_of(ISSUER).unwrap();
+    let Json::Object(claims) = forge::claims(json!({})) else { panic!("claims are an object") };
+    let mut cache = Cache::new();
+    for number in 0..200_000 {
+        let token = claims::read(claims.clone(), None, &ClaimPaths::default()).unwrap();
+        cache.insert(Key::new(&number.to_string(), 1), Entry { issuer, token });
+        assert!(cache.bytes() <= 16 * 1024 * 1024, "{} bytes after {number}", cache.bytes());
+        assert!(cache.len() <= 16 * 1024, "{} entries after {number}", cache.len());
+    }
+    assert!(cache.len() > 8 * 1024, "{} entries: it forgets more than it must", cache.len());
 }
 
 #[test]
