@@ -22,6 +22,7 @@ use countersign::ext_authz::Outgoing;
 use countersign::ext_authz::decode::decode;
 use countersign::identity;
 use countersign::input;
+use countersign::route::Possession;
 use countersign::token;
 use countersign::trust;
 use countersign::trust::Bundles;
@@ -71,13 +72,16 @@ fn stages(criterion: &mut Criterion) {
     let config = Arc::new(settings.token);
     let (keys, problems) = runtime.block_on(token::refresh::load_once(Arc::clone(&config), NOW));
     assert!(problems.is_empty(), "{problems:?}");
-    let text = token::bearer(attributes.http().unwrap()).unwrap().unwrap();
+    let http = attributes.http().unwrap();
+    let credential = token::credential(http).unwrap().unwrap();
+    let proofs = token::Proofs::new();
+    let presented = token::Presented { credential, http, caller: None, proof: Possession::Optional, proofs: &proofs };
     let mut verifier = token::Verifier::new(Arc::clone(&config));
     criterion.bench_function("token, cached", |bench| {
-        bench.iter(|| verifier.verify(black_box(text), &keys, None, NOW).unwrap());
+        bench.iter(|| verifier.verify(black_box(&presented), &keys, NOW).unwrap());
     });
     criterion.bench_function("token, new", |bench| {
-        bench.iter(|| token::Verifier::new(Arc::clone(&config)).verify(black_box(text), &keys, None, NOW).unwrap());
+        bench.iter(|| token::Verifier::new(Arc::clone(&config)).verify(black_box(&presented), &keys, NOW).unwrap());
     });
 
     let reading = input::Config { normalise: true, parse_body: true };

@@ -53,6 +53,8 @@ pub struct Revision {
     pub keys: Arc<token::KeySets>,
     /// The trust domains' bundles.
     pub trust: Arc<trust::Bundles>,
+    /// The proofs of possession that were seen: not held fixed, but one memory for all revisions of a process.
+    pub proofs: Arc<token::Proofs>,
 }
 
 /// How checks are made: the part of the configuration that the path needs.
@@ -244,15 +246,15 @@ impl Authorizer {
         if route.token == TokenMode::Off {
             return Ok(None);
         }
-        match http.map(token::bearer).transpose()?.flatten() {
-            Some(text) => {
-                let certificate = caller.and_then(|caller| caller.certificate.as_ref()).map(|facts| &facts.sha256);
-                self.token.verify(text, &revision.keys, certificate, now).map(Some)
+        let required = route.token == TokenMode::Required;
+        let Some(http) = http else { return if required { Err(incomplete().into()) } else { Ok(None) } };
+        match token::credential(http)? {
+            Some(credential) => {
+                let proofs = &revision.proofs;
+                let presented = token::Presented { credential, http, caller, proof: route.proof, proofs };
+                self.token.verify(&presented, &revision.keys, now).map(Some)
             }
-            None if http.is_none() && route.token == TokenMode::Required => Err(incomplete().into()),
-            None if route.token == TokenMode::Required => {
-                Err(Denial::new(Reason::TokenMissing, "no authorization header").into())
-            }
+            None if required => Err(Denial::new(Reason::TokenMissing, "no authorization header").into()),
             None => Ok(None),
         }
     }

@@ -7,6 +7,7 @@
 pub mod challenge;
 pub mod header;
 pub mod reason;
+pub mod scheme;
 
 pub use challenge::Demand;
 pub use challenge::Quotable;
@@ -14,6 +15,8 @@ pub use challenge::StepUp;
 pub use header::HeaderFault;
 pub use header::HeaderField;
 pub use reason::Reason;
+pub use scheme::Challenge;
+pub use scheme::Scheme;
 
 use std::sync::Arc;
 
@@ -92,13 +95,22 @@ pub struct Denial {
     pub demand: Option<Box<Demand>>,
     /// What the policy adds to the proxy's dynamic metadata.
     pub dynamic_metadata: Map<String, Json>,
+    /// The scheme that the client used, where the denial is about its token.
+    pub scheme: Scheme,
 }
 
 impl Denial {
     /// A refusal with the reason's own status and an empty body.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         let response = DeniedResponse { http_status: reason.http_status(), headers: Vec::new(), body: String::new() };
-        Self { reason, detail: detail.into(), response: Some(response), demand: None, dynamic_metadata: Map::new() }
+        Self {
+            reason,
+            detail: detail.into(),
+            response: Some(response),
+            demand: None,
+            dynamic_metadata: Map::new(),
+            scheme: Scheme::default(),
+        }
     }
 
     /// The HTTP status that the client gets.

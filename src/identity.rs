@@ -68,7 +68,7 @@ pub struct JwtSvidConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WimseConfig {
     /// What a proof's `aud` may begin with: scheme, host and port of the services behind the proxy, and a path's
-    /// beginning, each as [`wimse::Audience::parse`] takes it.
+    /// beginning, each as [`crate::target::Target::parse`] takes it.
     pub audiences: Vec<String>,
 }
 

@@ -10,6 +10,7 @@ pub mod json;
 mod jwk;
 mod jwks;
 mod jws;
+mod thumbprint;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -25,19 +26,28 @@ pub use jwks::KeySetError;
 pub use jwks::KeyUse;
 pub use jwks::NoKey;
 pub use jws::Compact;
+pub use jws::EmbeddedKey;
 pub use jws::Header;
 pub use jws::MAX_TOKEN_BYTES;
 pub use jws::canonical_type;
 pub use jws::check_size;
+pub use thumbprint::thumbprint;
 
 use aws_lc_rs::digest::SHA256;
 use aws_lc_rs::digest::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// SHA-256 of a token as it was sent: by which it is remembered, and by which other tokens name it.
 pub fn sha256(token: &[u8]) -> [u8; 32] {
     let mut sum = [0; 32];
     sum.copy_from_slice(digest(&SHA256, token).as_ref());
     sum
+}
+
+/// The form in which one token names another: base64url of its SHA-256 (RFC 9449 §4.2, draft-ietf-wimse-wpt §2).
+pub fn token_hash(token: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(sha256(token))
 }
 
 /// As much of a hostile text as a log may show.

@@ -45,4 +45,5 @@ pub mod problem;
 pub mod route;
 pub mod secret;
 pub mod spiffe_id;
+pub mod target;
 pub mod telemetry;

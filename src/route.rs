@@ -42,6 +42,20 @@ pub enum TokenMode {
     Off,
 }
 
+/// Whether a token must be bound to a key. One that is bound must prove it whatever is asked here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Possession {
+    /// It may be a bearer token.
+    #[default]
+    Optional,
+    /// To a key or to a certificate.
+    Required,
+    /// To a key, by DPoP (RFC 9449).
+    Dpop,
+    /// To the certificate of mutual TLS (RFC 8705 §3).
+    Certificate,
+}
+
 /// What holds for every route that does not say otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defaults {
@@ -68,6 +82,8 @@ pub struct Route<'a> {
     pub caller: Requirement,
     /// What becomes of the user's token.
     pub token: TokenMode,
+    /// Whether the token must be bound, beside what its issuer asks.
+    pub proof: Possession,
     /// The rule asked.
     pub path: &'a str,
 }
@@ -104,18 +120,30 @@ impl TokenMode {
         &[("required", Self::Required), ("optional", Self::Optional), ("off", Self::Off)];
 }
 
+impl Possession {
+    /// Every value with its name in configurations.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("optional", Self::Optional),
+        ("required", Self::Required),
+        ("dpop", Self::Dpop),
+        ("certificate", Self::Certificate),
+    ];
+}
+
 impl Defaults {
     /// What holds for a request: its route's words, and these defaults where it has none.
     ///
     /// # Errors
     /// [`Reason::ServerRouteInvalid`] for an unknown `countersign.` key or value.
     pub fn route<'a>(&'a self, attributes: &'a Attributes) -> Result<Route<'a>, Denial> {
-        let mut route = Route { caller: self.caller, token: self.token, path: &self.path };
+        let proof = Possession::Optional;
+        let mut route = Route { caller: self.caller, token: self.token, proof, path: &self.path };
         for (key, value) in attributes.context_extensions.iter().filter(|(key, _)| is_ours(key)) {
             let bad_value = || invalid(&format!("unknown value of {key}"), value);
             match key.as_str() {
                 "countersign.caller" => route.caller = named(Requirement::NAMES, value).ok_or_else(bad_value)?,
                 "countersign.token" => route.token = named(TokenMode::NAMES, value).ok_or_else(bad_value)?,
+                "countersign.proof" => route.proof = named(Possession::NAMES, value).ok_or_else(bad_value)?,
                 "countersign.path" => {
                     check_path(value).map_err(|_fault| bad_value())?;
                     route.path = value;
@@ -178,7 +206,9 @@ mod tests {
 
     #[test]
     fn a_silent_route_has_the_defaults() {
-        let expected = Route { caller: Requirement::Required, token: TokenMode::Required, path: "envoy/authz/allow" };
+        let proof = Possession::Optional;
+        let expected =
+            Route { caller: Requirement::Required, token: TokenMode::Required, proof, path: "envoy/authz/allow" };
         let foreign = extensions(&[("team", "payments"), ("counter", "1"), ("é", "2")]);
         for attributes in [Attributes::default(), foreign] {
             assert_eq!(defaults().route(&attributes).unwrap(), expected);
@@ -190,9 +220,12 @@ mod tests {
         let attributes = extensions(&[
             ("countersign.caller", "optional"),
             ("countersign.token", "off"),
+            ("countersign.proof", "dpop"),
             ("countersign.path", "orders/admin/allow"),
         ]);
-        let expected = Route { caller: Requirement::Optional, token: TokenMode::Off, path: "orders/admin/allow" };
+        let proof = Possession::Dpop;
+        let expected =
+            Route { caller: Requirement::Optional, token: TokenMode::Off, proof, path: "orders/admin/allow" };
         assert_eq!(defaults().route(&attributes).unwrap(), expected);
     }
 
@@ -209,6 +242,8 @@ mod tests {
             ("countersign.token", "Off", "unknown value"),
             ("countersign.token", "", "unknown value"),
             ("countersign.caller", "off", "unknown value of countersign.caller: `off`"),
+            ("countersign.proof", "off", "unknown value of countersign.proof: `off`"),
+            ("countersign.proof", "DPoP", "unknown value of countersign.proof: `DPoP`"),
             ("countersign.path", "", "unknown value of countersign.path"),
             ("countersign.path", "//", "unknown value"),
             ("countersign.path", "envoy/authz/allow\n", "unknown value of countersign.path: `envoy/authz/allow\\n`"),

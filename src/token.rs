@@ -1,18 +1,22 @@
-//! The user: a bearer token whose signature and claims are proven against its issuer's keys.
+//! The user: a token whose signature and claims are proven against its issuer's keys.
 //!
-//! [`bearer()`] finds the token in the request, a [`Verifier`] proves it against an immutable snapshot of every issuer's
+//! [`credential()`] finds the token in the request, a [`Verifier`] proves it against an immutable snapshot of every issuer's
 //! keys ([`KeySets`]), and [`refresh`] keeps that snapshot fresh in the background. Verifying does no I/O: a token whose
-//! key is not in the snapshot is answered with [`Refusal::NeedsKeys`], and the edge waits for a refresh instead.
+//! key is not in the snapshot is answered with [`Refusal::NeedsKeys`], and the edge waits for a refresh instead. A token that is
+//! bound to a key is good only with a proof of it.
 //!
 //! Header and claim rules are this module's own (RFC 8725, RFC 9068), with time as a value; signatures are aws-lc's.
 
 mod admission;
-mod bearer;
 mod cache;
 mod claims;
+mod credential;
+mod delegation;
+mod dpop;
 mod key_sets;
 mod mapped;
 mod pointer;
+mod possession;
 pub mod refresh;
 pub mod revoked;
 mod verifier;
@@ -20,13 +24,18 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
-pub use bearer::bearer;
+pub use credential::Credential;
+pub use credential::credential;
+pub use dpop::DpopConfig;
+pub use dpop::PROOF_HEADER;
+pub use dpop::Proofs;
 pub use key_sets::IssuerKeys;
 pub use key_sets::KeySets;
 pub use mapped::ClaimPaths;
 pub use pointer::ClaimPointer;
 pub use pointer::PointerError;
 pub use revoked::Revoked;
+pub use verifier::Presented;
 pub use verifier::Verifier;
 
 use std::path::PathBuf;
@@ -39,12 +48,15 @@ use crate::decision::Reason;
 use crate::jose::Algorithm;
 use crate::jose::Fault;
 use crate::jose::JoseError;
+use crate::route::Possession;
 
 /// Whose tokens are believed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Config {
     /// The issuers, each named once.
     pub issuers: Vec<IssuerConfig>,
+    /// How DPoP proofs are judged; `None`: tokens that need one are refused.
+    pub dpop: Option<DpopConfig>,
 }
 
 /// One issuer, its keys, and what its tokens must be.
@@ -76,6 +88,20 @@ pub struct IssuerConfig {
     pub optional: bool,
     /// Whether its tokens may have a workload's SPIFFE ID as their subject.
     pub workload_subjects: bool,
+    /// Whether its tokens must be bound to a key.
+    pub proof_of_possession: Possession,
+    /// Who may act by its tokens.
+    pub actor: ActorRule,
+}
+
+/// Who may act by an issuer's tokens (RFC 8693 §4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ActorRule {
+    /// Whoever presents one; what `act` says is the policy's.
+    #[default]
+    Any,
+    /// The caller alone: the outermost `act` names it by its SPIFFE ID, or, without `act`, `may_act` names nobody else.
+    Caller,
 }
 
 /// Where an issuer's keys come from.

@@ -22,6 +22,7 @@ const DEMANDED: &[(&str, &[RangeInclusive<u8>])] = &[
     ("I", &[1..=8]),
     ("J", &[1..=10]),
     ("K", &[1..=8, 10..=10]),
+    ("L", &[8..=9, 17..=17]),
 ];
 
 fn root() -> &'static Path {
@@ -77,13 +78,13 @@ fn every_row_names_tests_that_exist() {
 #[test]
 fn a_name_that_leads_nowhere_is_noticed() {
     for good in [
-        "token::bearer::tests::e2_what_is_no_token68_is_malformed",
+        "token::credential::tests::e2_what_is_no_token68_is_malformed",
         "tests/serve.rs: j9_other_services_are_there_only_where_asked_for",
     ] {
         assert!(exists(good), "{good}");
     }
     for bad in [
-        "token::bearer::tests::e2_nothing",
+        "token::credential::tests::e2_nothing",
         "token::nothing::tests::e2_what_is_no_token68_is_malformed",
         "tests/serve.rs: j9",
         "tests/nothing.rs: j9_other_services_are_there_only_where_asked_for",

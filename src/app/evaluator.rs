@@ -85,7 +85,8 @@ impl Evaluator {
         warnings: Vec<Problem>,
     ) -> Result<Self, Vec<Problem>> {
         let instance = bundle.instance()?;
-        let revision = Revision { number: 1, policy: bundle.revision().into(), rules, keys: Arc::new(keys), trust };
+        let (policy, keys) = (bundle.revision().into(), Arc::new(keys));
+        let revision = Revision { number: 1, policy, rules, keys, trust, proofs: Arc::default() };
         let authorizer = Authorizer::new(Arc::new(revision), instance);
         Ok(Self { authorizer, options: settings.answer_options(), warnings })
     }

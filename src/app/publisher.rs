@@ -77,6 +77,7 @@ pub(super) struct Publisher {
     policy: Arc<str>,
     rules: Arc<Rules>,
     keys: Arc<KeySets>,
+    proofs: Arc<token::Proofs>,
     material: Material,
     issuers: Refreshing<RefreshHandle, Arc<KeySets>>,
     trust: Refreshing<StatusHandle, Material>,
@@ -98,8 +99,9 @@ impl Publisher {
         let issuers = refreshing::issuers(Arc::clone(&keys), &ports.metrics);
         let trust = refreshing::trust(&settings.spiffe, material.clone(), &ports.metrics);
         let (settings, policy) = (Arc::new(settings), bundle.revision().into());
+        let proofs = Arc::default();
         let mut publisher =
-            Self { ports, number: 0, settings, policy, rules, keys, material, issuers, trust, reading: None };
+            Self { ports, number: 0, settings, policy, rules, keys, proofs, material, issuers, trust, reading: None };
         publisher.put_policy_in_force(instances).await;
         Ok(publisher)
     }
@@ -226,6 +228,7 @@ impl Publisher {
             rules: Arc::clone(&self.rules),
             keys: Arc::clone(&self.keys),
             trust: Arc::clone(&self.material.bundles),
+            proofs: Arc::clone(&self.proofs),
         });
         let switching = self.ports.workers.iter().zip(instances).map(|(worker, policy)| {
             let (switched, has_switched) = oneshot::channel();

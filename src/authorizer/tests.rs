@@ -39,6 +39,7 @@ impl World {
             rules: Arc::new(rules(compatibility, caller)),
             keys: Arc::new(token::KeySets::empty(Arc::default())),
             trust: Arc::new(believing(&key)),
+            proofs: Arc::default(),
         };
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.rego"), format!("package envoy.authz\n\n{rule}\n")).unwrap();

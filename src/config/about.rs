@@ -156,6 +156,27 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
         "revocations",
         "Files that list tokens (`jti`), subjects and clients of an issuer that are believed no longer. Read again when they change; [tokens.md](tokens.md#revocations) has their format.",
     ),
+    (
+        "issuers[].proof_of_possession",
+        "Whether the issuer's tokens must be bound to a key: `required` by DPoP or to a certificate, `dpop` or `certificate` by that one. A token that is bound (`cnf`) must prove it whatever is said here. A route asks for more with `countersign.proof`, never for less. [tokens.md](tokens.md) says how it is used.",
+    ),
+    (
+        "issuers[].actor",
+        "Who may act by the issuer's tokens. `any`: what `act` says is the policy's. `caller`: there must be a caller, and the outermost `act` must name it by its SPIFFE ID; without `act`, `may_act` must name it, or be absent too.",
+    ),
+    ("dpop", "DPoP (RFC 9449): tokens under the scheme `DPoP`, with a proof of the key that they are bound to."),
+    (
+        "dpop.targets",
+        "Where the services behind the proxy are: scheme, host, port and, where they share one, the beginning of the path. `htu` of a proof must be one of these with the request's path. Without any, the scheme is refused.",
+    ),
+    (
+        "dpop.max_age",
+        "How long after its `iat` a proof is good, in whole seconds. Each is remembered as long, and refused when it comes again.",
+    ),
+    (
+        "dpop.nonce",
+        "Whether a proof must hold a nonce of the last one to two `max_age`, which the answer to one without it gives. The key of nonces is each process's own: with several replicas, a client must stay with one.",
+    ),
     ("policy", "Where the policy is and how it runs."),
     ("policy.paths", "Files and folders of `.rego`, `.json`, `.yaml` and `.yml`."),
     ("policy.path", "The rule that decides; a route names another with `countersign.path`."),
@@ -168,7 +189,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ("policy.parse_body", "Parse bodies into `parsed_body`, where the proxy sends them."),
     (
         "routes",
-        "What holds for routes that do not say otherwise, with `countersign.caller`, `countersign.token` and `countersign.path` in their `context_extensions`.",
+        "What holds for routes that do not say otherwise, with `countersign.caller`, `countersign.token`, `countersign.proof` and `countersign.path` in their `context_extensions`.",
     ),
     (
         "routes.caller",

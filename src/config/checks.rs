@@ -1,6 +1,7 @@
 //! What must hold between keys, and the grammar of single values that the vocabulary defines.
 
 pub(crate) mod answers;
+pub(crate) mod tokens;
 pub(crate) mod workloads;
 
 use std::iter;
@@ -132,6 +133,7 @@ pub(crate) fn across_sections(root: &mut Section<'_>, settings: &Settings) {
     issuers_differ(root, &token.issuers);
     tokens_can_be_verified(root, routes.token, &token.issuers);
     callers_can_be_proven(root, routes.caller, caller);
+    tokens::across_sections(root, settings);
     workloads::across_sections(root, settings);
 }
 

@@ -1,6 +1,7 @@
 //! The format: every key, how it is read, and what it is by default. What each is for says [`crate::config::about`].
 
 pub(crate) mod answers;
+pub(crate) mod tokens;
 pub(crate) mod workloads;
 
 use std::num::NonZeroUsize;
@@ -41,10 +42,12 @@ use crate::policy::BuiltinErrors;
 use crate::policy::Compatibility;
 use crate::policy::RegoVersion;
 use crate::route;
+use crate::route::Possession;
 use crate::route::Requirement;
 use crate::route::Resources;
 use crate::route::TokenMode;
 use crate::token;
+use crate::token::ActorRule;
 use crate::token::ClaimPaths;
 use crate::token::IssuerConfig;
 use crate::token::KeySource;
@@ -57,6 +60,7 @@ pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
     let spiffe = root.section("spiffe", workloads::spiffe);
     let caller = root.section("caller", |section| caller(section, mode));
     let issuers = root.sections("issuers", one_issuer);
+    let dpop = root.section("dpop", tokens::dpop);
     let revocations = root.get("revocations", list(file("JSON file")).at_most(limits::REVOCATION_FILES), "[]");
     let (policy, input) = root.section("policy", |section| (policy(section, mode), input(section, mode)));
     let routes = root.section("routes", |section| routes(section, mode, &policy));
@@ -65,7 +69,7 @@ pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
     let resources = Resources::new(resources.into_iter().flatten().collect());
     let decision_log = root.section("decision_log", decision_log);
     let telemetry = root.section("telemetry", telemetry);
-    let token = token::Config { issuers };
+    let token = token::Config { issuers, dpop };
     let settings = Settings {
         compatibility: mode,
         listeners,
@@ -157,6 +161,12 @@ fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
         max_stale: section.get("max_stale", duration(limits::MAX_STALE), "24h"),
         optional: section.get("optional", boolean(), "false"),
         workload_subjects: section.get("workload_subjects", boolean(), "false"),
+        proof_of_possession: section.get(
+            "proof_of_possession",
+            choice(Possession::NAMES, Possession::Optional),
+            "optional",
+        ),
+        actor: section.get("actor", choice(words::ACTOR, ActorRule::Any), "any"),
     };
     checks::issuer_times(section, &config);
     config

@@ -25,6 +25,10 @@ pub(crate) const DRAIN_DELAY: RangeInclusive<Duration> = Duration::ZERO..=minute
 /// How far clocks may differ: RFC 7519 §4.1.4 speaks of "no more than a few minutes".
 pub(crate) const LEEWAY: RangeInclusive<Duration> = Duration::ZERO..=minutes(5);
 
+/// How long a proof of possession is good: every one is remembered as long, and what is good for longer is a bearer token by
+/// another name.
+pub(crate) const PROOF_AGE: RangeInclusive<Duration> = seconds(1)..=minutes(5);
+
 /// How often keys are fetched: not so often as to burden the issuer, often enough to learn of a withdrawn key.
 pub(crate) const REFRESH_INTERVAL: RangeInclusive<Duration> = seconds(10)..=hours(24);
 

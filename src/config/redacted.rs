@@ -14,6 +14,7 @@ use crate::admin;
 use crate::config::Settings;
 use crate::config::Telemetry;
 use crate::config::checks;
+use crate::config::declaration::tokens::PROOF_AGE;
 use crate::config::format::duration;
 use crate::config::format::network;
 use crate::config::words;
@@ -27,11 +28,13 @@ use crate::jose::Algorithm;
 use crate::listener;
 use crate::policy;
 use crate::route;
+use crate::route::Possession;
 use crate::route::Requirement;
 use crate::route::TokenMode;
 use crate::token;
 use crate::token::ClaimPaths;
 use crate::token::ClaimPointer;
+use crate::token::DpopConfig;
 use crate::token::IssuerConfig;
 use crate::token::KeySource;
 
@@ -51,7 +54,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         decision_log,
         telemetry,
     } = settings;
-    let token::Config { issuers } = token;
+    let token::Config { issuers, dpop } = token;
     let Telemetry { log_level } = telemetry;
     json!({
         "compatibility": word(words::COMPATIBILITY, compatibility),
@@ -61,6 +64,7 @@ pub(crate) fn settings(settings: &Settings) -> Json {
         "caller": show_caller(caller),
         "issuers": issuers.iter().map(show_issuer).collect::<Vec<_>>(),
         "revocations": revocations,
+        "dpop": show_dpop(dpop.as_ref()),
         "policy": show_policy(policy, *input),
         "routes": show_routes(routes),
         "protected_resources": resources.all().iter().map(answers::resource).collect::<Vec<_>>(),
@@ -141,6 +145,8 @@ fn show_issuer(config: &IssuerConfig) -> Json {
         max_stale,
         optional,
         workload_subjects,
+        proof_of_possession,
+        actor,
     } = config;
     without_nulls(json!({
         "issuer": issuer,
@@ -156,7 +162,15 @@ fn show_issuer(config: &IssuerConfig) -> Json {
         "max_stale": duration::print(*max_stale),
         "optional": optional,
         "workload_subjects": workload_subjects,
+        "proof_of_possession": word(Possession::NAMES, proof_of_possession),
+        "actor": word(words::ACTOR, actor),
     }))
+}
+
+fn show_dpop(config: Option<&DpopConfig>) -> Json {
+    let off = DpopConfig { targets: Vec::new(), max_age: PROOF_AGE, nonce: false };
+    let DpopConfig { targets, max_age, nonce } = config.unwrap_or(&off);
+    json!({"targets": targets, "max_age": duration::print(*max_age), "nonce": nonce})
 }
 
 fn show_claim_paths(paths: &ClaimPaths) -> Json {

@@ -3,6 +3,7 @@
 mod across;
 mod answers;
 mod docs;
+mod tokens;
 mod values;
 mod workloads;
 
@@ -120,6 +121,9 @@ fn a_mode_has_its_defaults() {
     assert_eq!(shown["listeners"]["tls"], json("{enabled: false, allowed_proxies: []}"));
     assert_eq!(shown["admin"]["tls"], json("{enabled: false, allowed_clients: []}"));
     assert_eq!(shown["issuers"][0]["workload_subjects"], json("false"));
+    assert_eq!(shown["issuers"][0]["proof_of_possession"], "optional");
+    assert_eq!(shown["issuers"][0]["actor"], "any");
+    assert_eq!(shown["dpop"], json("{targets: [], max_age: 1m, nonce: false}"));
     assert_eq!(shown["policy"]["builtin_errors"], "deny");
 
     let Loaded { settings, warnings } = folder.read("compatibility: opa-envoy\npolicy: {paths: [policies]}\n").unwrap();

@@ -9,6 +9,7 @@ use crate::jose::Algorithm;
 use crate::policy::BuiltinErrors;
 use crate::policy::Compatibility;
 use crate::policy::RegoVersion;
+use crate::token::ActorRule;
 
 /// Words and what they stand for.
 pub(crate) type Words<T> = &'static [(&'static str, T)];
@@ -23,6 +24,9 @@ pub(crate) const REGO_VERSION: Words<RegoVersion> = &[("v1", RegoVersion::V1), (
 /// Values of `policy.builtin_errors`.
 pub(crate) const BUILTIN_ERRORS: Words<BuiltinErrors> =
     &[("deny", BuiltinErrors::Deny), ("undefined", BuiltinErrors::Undefined)];
+
+/// Values of `issuers[].actor`.
+pub(crate) const ACTOR: Words<ActorRule> = &[("any", ActorRule::Any), ("caller", ActorRule::Caller)];
 
 /// Values of `telemetry.log_level`.
 pub(crate) const LOG_LEVEL: Words<LevelFilter> = &[

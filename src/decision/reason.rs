@@ -84,7 +84,7 @@ reasons! {
     CallerConflict "caller_conflict" 403 "Two pieces of evidence name different workloads.";
     TokenMissing "token_missing" 401 "The route requires a user's token and there is none.";
     TokenRepeated "token_repeated" 400 "There are several Authorization headers, or several credentials in one.";
-    TokenScheme "token_scheme" 401 "The Authorization header's scheme is not Bearer.";
+    TokenScheme "token_scheme" 401 "The Authorization header's scheme is not Bearer, nor DPoP where `dpop` is configured.";
     TokenMalformed "token_malformed" 401 "The token is no compact JWS with a JSON header and JSON claims.";
     TokenTooLarge "token_too_large" 401 "The token is longer, deeper or wider than is looked at.";
     TokenHeaderForbidden "token_header_forbidden" 401 "The token's header carries a key, a key's address, or a critical extension.";
@@ -98,8 +98,15 @@ reasons! {
     TokenAudience "token_audience" 401 "The token is for another audience.";
     TokenClaimMissing "token_claim_missing" 401 "A required claim is missing or has another value.";
     TokenClaimInvalid "token_claim_invalid" 401 "A claim has the wrong type or range.";
-    TokenConfirmation "token_confirmation" 401 "The token is bound to a key that this request does not prove.";
-    TokenDelegation "token_delegation" 401 "The token's chain of actors is malformed or too deep.";
+    TokenConfirmation "token_confirmation" 401 "The token is bound to a key that this request does not prove, or is not bound where it must be.";
+    TokenDelegation "token_delegation" 401 "The token's chain of actors is malformed, too deep, or names somebody twice; or its `may_act` is malformed.";
+    TokenActor "token_actor" 401 "The token's actor is not the caller, and the issuer's tokens are good for the caller alone.";
+    TokenMayAct "token_may_act" 401 "The token names in `may_act` who may act for its user, and the caller is somebody else.";
+    TokenDpopMissing "token_dpop_missing" 401 "The scheme is DPoP and there is no proof.";
+    TokenDpopInvalid "token_dpop_invalid" 401 "There is not exactly one DPoP proof, or it is none, or not for this token and request, now.";
+    TokenDpopReplayed "token_dpop_replayed" 401 "The DPoP proof was used before.";
+    TokenDpopNonce "token_dpop_nonce" 401 "The DPoP proof has no nonce that was given out of late.";
+    TokenDpopUnavailable "token_dpop_unavailable" 503 "So many DPoP proofs are remembered that one more could not be.";
     TokenRevoked "token_revoked" 401 "The token's `jti`, subject or client is on a revocation list of its issuer.";
     TokenSubjectWorkload "token_subject_workload" 401 "The token's subject is a SPIFFE ID, which this issuer's tokens may not have.";
     TokenKeysUnavailable "token_keys_unavailable" 503 "The issuer's keys are missing, too old, or could not be fetched in time.";

@@ -106,7 +106,7 @@ fn user() -> User {
         issued_at: None,
         expires_at: 1_795_515_372,
         claims,
-        delegation: Some(Delegation { actors: vec![planner] }),
+        delegation: Some(Delegation { actors: vec![planner], may_act: None }),
         rendered: Rendered::default(),
     }
 }

@@ -42,7 +42,6 @@ use serde_json::Value as Json;
 use tonic::Code;
 
 use crate::decision::Decision;
-use crate::decision::Demand;
 use crate::decision::Denial;
 use crate::decision::DeniedResponse;
 use crate::decision::Document;
@@ -96,12 +95,15 @@ pub fn encode(decision: Decision, terms: &Terms<'_>) -> CheckResponse {
             dynamic_metadata: Some(metadata(dynamic_metadata, decision_id)),
             http_response: ok_response(effects, options.several_values).map(HttpResponse::OkResponse),
         },
-        Decision::Deny(Denial { reason, detail: _, response, demand, dynamic_metadata }) => CheckResponse {
-            status: Some(status(code(reason))),
-            dynamic_metadata: Some(metadata(dynamic_metadata, decision_id)),
-            http_response: denied_response(reason, demand.as_deref(), response, terms)
-                .map(HttpResponse::DeniedResponse),
-        },
+        Decision::Deny(denial) => {
+            let challenge = challenge(&denial, &terms.challenge);
+            let Denial { reason, detail: _, response, demand: _, dynamic_metadata, scheme: _ } = denial;
+            CheckResponse {
+                status: Some(status(code(reason))),
+                dynamic_metadata: Some(metadata(dynamic_metadata, decision_id)),
+                http_response: denied_response(reason, challenge, response, terms).map(HttpResponse::DeniedResponse),
+            }
+        }
     }
 }
 
@@ -168,11 +170,11 @@ fn ok_response(effects: Effects, several_values: SeveralValues) -> Option<OkHttp
 /// `None` where the denial is bare: Envoy then answers 403 by itself.
 fn denied_response(
     reason: Reason,
-    demand: Option<&Demand>,
+    challenge: Option<String>,
     response: Option<DeniedResponse>,
     terms: &Terms<'_>,
 ) -> Option<DeniedHttpResponse> {
-    let Terms { decision_id, options, challenge: words } = *terms;
+    let Terms { decision_id, options, .. } = *terms;
     let response = match response {
         None if !options.reason_in_body && !options.problem_details => return None,
         None => DeniedResponse { http_status: FORBIDDEN, headers: Vec::new(), body: String::new() },
@@ -182,7 +184,7 @@ fn denied_response(
     let mut headers = self::headers(headers, Existing::Silent);
     let mut set =
         |name: &str, value: String| headers.push(header_option(name.to_owned(), value, Existing::Overwritten));
-    if let Some(challenge) = challenge(reason, demand, &words) {
+    if let Some(challenge) = challenge {
         set("www-authenticate", challenge);
     }
     if text.is_empty()

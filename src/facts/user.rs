@@ -34,7 +34,7 @@ pub struct User {
     pub expires_at: i64,
     /// All claims.
     pub claims: Map<String, Json>,
-    /// The `act` chain, where there is one.
+    /// The `act` chain and `may_act`, where one of them is there.
     pub delegation: Option<Delegation>,
     /// The policy engine's own form of all this.
     pub rendered: Rendered,
@@ -85,11 +85,13 @@ impl PartialEq for Rendered {
 /// Who acts for the user (RFC 8693 §4.1), outermost (current) actor first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delegation {
-    /// The actors; never empty, bounded in depth.
+    /// The actors, bounded in depth; empty where only `may_act` is there.
     pub actors: Vec<Actor>,
+    /// Who may become the actor (`may_act`, RFC 8693 §4.4), where the token says so.
+    pub may_act: Option<Actor>,
 }
 
-/// One `act` member.
+/// One `act` or `may_act` member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// `sub`.

@@ -6,12 +6,8 @@
 //! most, and within that time it can be sent again: which ones were seen is not remembered, since no worker and no
 //! replica sees all of them.
 
-mod audience;
 mod bindings;
 mod proof;
-
-pub use audience::Audience;
-pub use audience::AudienceError;
 
 use std::fmt;
 
@@ -25,6 +21,7 @@ use crate::facts::Http;
 use crate::jose::KeyUse;
 use crate::jose::VerificationKey;
 use crate::spiffe_id::SpiffeId;
+use crate::target::Target;
 use crate::trust::Bundle;
 use crate::trust::Bundles;
 
@@ -45,14 +42,14 @@ pub const PROOF_TOKEN: &str = "workload-proof-token";
 /// Finds the workload that proves itself by a WIT and a WPT.
 #[derive(Debug)]
 pub(super) struct WorkloadTokens {
-    audiences: Vec<Audience>,
+    audiences: Vec<Target>,
     verifier: Verifier<VerificationKey>,
 }
 
 impl WorkloadTokens {
     /// An audience that cannot be read is none that a proof could name; the configuration refuses it before.
     pub(super) fn new(config: &WimseConfig) -> Self {
-        let audiences = config.audiences.iter().filter_map(|text| Audience::parse(text).ok()).collect();
+        let audiences = config.audiences.iter().filter_map(|text| Target::parse(text).ok()).collect();
         let kind = Kind { is_type, authorities: Bundle::wit_authorities, reason, content: confirmed_key };
         Self { audiences, verifier: Verifier::new(kind) }
     }

@@ -27,7 +27,7 @@ const HEADER_LIMITS: Limits = Limits { depth: 4, values: 64 };
 const CLAIM_LIMITS: Limits = Limits { depth: 32, values: 2048 };
 
 /// Header members that bring a key, point to one, or change what the rest means (RFC 8725 §3.10; RFC 7515 §4.1.11;
-/// RFC 7797 §3; RFC 7516 §4.1). None of them is ever followed.
+/// RFC 7797 §3; RFC 7516 §4.1). None of them is ever followed; a proof's own `jwk` is taken out before.
 const FORBIDDEN: &[&str] = &["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc"];
 
 /// A token's three parts, as sent.
@@ -48,6 +48,15 @@ pub struct Header {
     pub key_id: Option<String>,
     /// `typ` in the form of [`canonical_type`].
     pub token_type: Option<String>,
+}
+
+/// A proof's header and the key in it.
+#[derive(Debug)]
+pub struct EmbeddedKey {
+    /// The rest of the header.
+    pub header: Header,
+    /// `jwk`, as it stands there.
+    pub jwk: Map<String, Json>,
 }
 
 impl<'t> Compact<'t> {
@@ -72,16 +81,20 @@ impl<'t> Compact<'t> {
     /// # Errors
     /// Where it is malformed, says something dangerous, or names an algorithm that is not supported.
     pub fn header(&self) -> Result<Header, JoseError> {
-        let members = object("the header", self.header, HEADER_LIMITS)?;
-        if let Some(name) = FORBIDDEN.iter().find(|name| members.contains_key(**name)) {
-            return Err(JoseError::new(Fault::Forbidden, format!("the header has `{name}`")));
-        }
-        let token_type = text(&members, "typ")?.map(canonical_type);
-        // A JWT inside a JWT (RFC 7519 §5.2) would have to be verified twice over.
-        if text(&members, "cty")?.is_some_and(|content| canonical_type(content) == "jwt") {
-            return Err(JoseError::new(Fault::Forbidden, "the token holds another token"));
-        }
-        Ok(Header { algorithm: algorithm(&members)?, key_id: key_id(&members)?, token_type })
+        read_header(&object("the header", self.header, HEADER_LIMITS)?)
+    }
+
+    /// Reads the header of a proof, which brings its own key (`jwk`, RFC 7515 §4.1.3). Whose key that is must be known from
+    /// elsewhere, or it proves nothing.
+    ///
+    /// # Errors
+    /// As of [`Self::header`], and where there is no `jwk` that is an object.
+    pub fn header_with_key(&self) -> Result<EmbeddedKey, JoseError> {
+        let mut members = object("the header", self.header, HEADER_LIMITS)?;
+        let Some(Json::Object(jwk)) = members.remove("jwk") else {
+            return Err(malformed("the header has no `jwk` that is an object"));
+        };
+        Ok(EmbeddedKey { header: read_header(&members)?, jwk })
     }
 
     /// Reads the claims. They are not proven by being readable.
@@ -105,6 +118,18 @@ impl<'t> Compact<'t> {
     pub const fn signing_input(&self) -> &'t [u8] {
         self.signing_input.as_bytes()
     }
+}
+
+fn read_header(members: &Map<String, Json>) -> Result<Header, JoseError> {
+    if let Some(name) = FORBIDDEN.iter().find(|name| members.contains_key(**name)) {
+        return Err(JoseError::new(Fault::Forbidden, format!("the header has `{name}`")));
+    }
+    let token_type = text(members, "typ")?.map(canonical_type);
+    // A JWT inside a JWT (RFC 7519 §5.2) would have to be verified twice over.
+    if text(members, "cty")?.is_some_and(|content| canonical_type(content) == "jwt") {
+        return Err(JoseError::new(Fault::Forbidden, "the token holds another token"));
+    }
+    Ok(Header { algorithm: algorithm(members)?, key_id: key_id(members)?, token_type })
 }
 
 /// Refuses a token for its length alone.

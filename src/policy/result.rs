@@ -20,6 +20,7 @@ use crate::decision::DeniedResponse;
 use crate::decision::Effects;
 use crate::decision::Grant;
 use crate::decision::Reason;
+use crate::decision::Scheme;
 
 mod demand;
 mod fields;
@@ -59,13 +60,7 @@ fn placed(place: &str, detail: &str) -> String {
 
 /// A `false` says no more than no, and Envoy answers in its own words.
 fn bare_denial() -> Denial {
-    Denial {
-        reason: Reason::PolicyDenied,
-        detail: String::new(),
-        response: None,
-        demand: None,
-        dynamic_metadata: Map::new(),
-    }
+    Denial { response: None, ..Denial::new(Reason::PolicyDenied, "") }
 }
 
 /// The fields of a result that mean something; all others are the policy's own.
@@ -172,6 +167,7 @@ impl<'v> Fields<'v> {
             response: Some(response),
             demand: demand.map(Box::new),
             dynamic_metadata: self.metadata()?,
+            scheme: Scheme::default(),
         })
     }
 

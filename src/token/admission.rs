@@ -1,15 +1,17 @@
 //! Whether a verified token is good for this request, now: asked of every request, also where the verification is kept.
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde_json::Map;
 use serde_json::Value as Json;
 
 use super::IssuerConfig;
-use super::claims::Confirmation;
+use super::Presented;
 use super::claims::VerifiedToken;
+use super::delegation;
+use super::dpop::Dpop;
 use crate::clock::UnixTime;
 use crate::decision::Denial;
 use crate::decision::Reason;
+use crate::facts::Caller;
 use crate::jose::canonical_type;
 
 /// Types with a purpose of their own: whatever is configured, none of them is a user's bearer token (RFC 8725 §3.11).
@@ -30,19 +32,25 @@ const OTHER_PURPOSES: &[&str] = &[
 const SPIFFE_SCHEME: &str = "spiffe://";
 
 impl VerifiedToken {
-    /// Checks type, life, subject, audience, required claims and proof of possession against the issuer's rules.
-    pub(super) fn admit(
-        &self,
-        rules: &IssuerConfig,
-        peer_certificate: Option<&[u8; 32]>,
-        now: UnixTime,
-    ) -> Result<(), Denial> {
+    /// Checks type, life, subject, audience, required claims, and actor against the issuer's rules.
+    pub(super) fn admit(&self, rules: &IssuerConfig, caller: Option<&Caller>, now: UnixTime) -> Result<(), Denial> {
         check_type(self.user.token_type.as_deref(), &rules.token_types)?;
         self.check_life(rules, now)?;
         check_subject(&self.user.subject, rules)?;
         check_audience(&self.user.audience, &rules.audiences)?;
         check_required(&self.user.claims, &rules.required_claims)?;
-        check_confirmation(&self.confirmation, peer_certificate)
+        delegation::check(&self.user, rules.actor, caller)
+    }
+
+    /// Checks proof of possession, which uses a proof up.
+    pub(super) fn confirm(
+        &self,
+        rules: &IssuerConfig,
+        presented: &Presented<'_>,
+        dpop: Option<&Dpop>,
+        now: UnixTime,
+    ) -> Result<(), Denial> {
+        self.confirmation.check(presented, [rules.proof_of_possession, presented.proof], dpop, now)
     }
 
     /// Alive from `nbf - leeway`, inclusive, to `exp + leeway`, exclusive; not issued after `now + leeway`.
@@ -100,16 +108,4 @@ fn check_required(claims: &Map<String, Json>, required: &[(String, Option<Json>)
         }
     }
     Ok(())
-}
-
-fn check_confirmation(confirmation: &Confirmation, peer_certificate: Option<&[u8; 32]>) -> Result<(), Denial> {
-    let denied = |detail| Err(Denial::new(Reason::TokenConfirmation, detail));
-    match (confirmation, peer_certificate) {
-        (Confirmation::None, _) => Ok(()),
-        (Confirmation::Unprovable, _) => denied("`cnf` is of a kind that is not supported"),
-        (Confirmation::Certificate(_), None) => denied("`cnf` names a certificate, and the peer has none"),
-        (Confirmation::Certificate(wanted), Some(peer)) => {
-            verify_slices_are_equal(wanted, peer).or_else(|_differ| denied("`cnf` names another certificate"))
-        }
-    }
 }

@@ -1,29 +1,24 @@
-//! A signed token's claims, read into what they mean (RFC 7519 §4, RFC 9068 §2, RFC 8693 §4.1, RFC 7800 §3).
+//! A signed token's claims, read into what they mean (RFC 7519 §4, RFC 9068 §2).
 //!
 //! This half depends on the token, and on where its issuer has claims that no standard names; its result may be kept as
 //! long as the issuers are the same. What else depends on the time, the configuration or the request is [`super::admission`]'s, and is asked again each time.
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Map;
 use serde_json::Value as Json;
 
 use super::ClaimPaths;
+use super::delegation;
 use super::mapped;
+use super::possession::Confirmation;
 use crate::decision::Denial;
 use crate::decision::Reason;
-use crate::facts::Actor;
-use crate::facts::Delegation;
 use crate::facts::Rendered;
 use crate::facts::User;
 use crate::jose::claims;
 use crate::jose::claims::ClaimError;
 use crate::jose::claims::Rounded;
-
-/// Chains in use have two or three links; each link is another party that could have lied.
-const MAX_ACTORS: usize = 8;
 
 /// What an issuer has signed.
 #[derive(Debug)]
@@ -34,17 +29,6 @@ pub(super) struct VerifiedToken {
     pub(super) not_before: Option<i64>,
     /// `cnf`.
     pub(super) confirmation: Confirmation,
-}
-
-/// The key that whoever presents the token must prove to hold.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Confirmation {
-    /// None: a bearer token.
-    None,
-    /// The certificate with this SHA-256 (RFC 8705 §3.1).
-    Certificate([u8; 32]),
-    /// Anything else, which nobody can prove here.
-    Unprovable,
 }
 
 /// `iss` before anything is proven: only good for choosing whose keys to try.
@@ -58,7 +42,8 @@ pub(super) fn read(
     token_type: Option<String>,
     paths: &ClaimPaths,
 ) -> Result<VerifiedToken, Denial> {
-    let confirmation = confirmation(&claims);
+    let confirmation = Confirmation::read(&claims);
+    let (issuer, subject) = (issuer(&claims)?, subject(&claims)?);
     let not_before = date(&claims, "nbf", Rounded::Up)?;
     let expires_at = date(&claims, "exp", Rounded::Down)?.ok_or_else(|| missing("exp"))?;
     let client_id = match string(&claims, "client_id")? {
@@ -66,8 +51,8 @@ pub(super) fn read(
         None => string(&claims, "azp")?,
     };
     let user = User {
-        issuer: issuer(&claims)?.to_owned(),
-        subject: subject(&claims)?.to_owned(),
+        issuer: issuer.to_owned(),
+        subject: subject.to_owned(),
         audience: one_or_many(&claims, "aud")?,
         client_id: client_id.map(str::to_owned),
         scopes: scopes(&claims)?,
@@ -77,7 +62,7 @@ pub(super) fn read(
         token_type,
         issued_at: date(&claims, "iat", Rounded::Down)?,
         expires_at,
-        delegation: delegation(&claims)?,
+        delegation: delegation::read(&claims, subject, issuer)?,
         rendered: Rendered::default(),
         claims,
     };
@@ -112,46 +97,6 @@ fn string<'c>(claims: &'c Map<String, Json>, name: &'static str) -> Result<Optio
 
 fn date(claims: &Map<String, Json>, name: &'static str, rounded: Rounded) -> Result<Option<i64>, Denial> {
     claims::date(claims, name, rounded).map_err(invalid)
-}
-
-/// The `act` chain, outermost first.
-fn delegation(claims: &Map<String, Json>) -> Result<Option<Delegation>, Denial> {
-    let mut actors = Vec::new();
-    let mut next = claims.get("act");
-    while let Some(act) = next {
-        if actors.len() == MAX_ACTORS {
-            return Err(Denial::new(Reason::TokenDelegation, format!("`act` is nested more than {MAX_ACTORS} deep")));
-        }
-        let members = act.as_object().ok_or_else(|| bad_actor("is no object"))?;
-        actors.push(actor(members)?);
-        next = members.get("act");
-    }
-    Ok((!actors.is_empty()).then_some(Delegation { actors }))
-}
-
-fn actor(members: &Map<String, Json>) -> Result<Actor, Denial> {
-    let subject = members.get("sub").and_then(Json::as_str).filter(|subject| !subject.is_empty());
-    let issuer = match members.get("iss") {
-        None => None,
-        Some(issuer) => Some(issuer.as_str().ok_or_else(|| bad_actor("has an `iss` that is no string"))?.to_owned()),
-    };
-    Ok(Actor { subject: subject.ok_or_else(|| bad_actor("has no `sub`"))?.to_owned(), issuer })
-}
-
-fn bad_actor(why: &str) -> Denial {
-    Denial::new(Reason::TokenDelegation, format!("an `act` {why}"))
-}
-
-/// `cnf` with exactly one member that is understood; more would each have to be proven.
-fn confirmation(claims: &Map<String, Json>) -> Confirmation {
-    let Some(cnf) = claims.get("cnf") else { return Confirmation::None };
-    let members = cnf.as_object().filter(|members| members.len() == 1);
-    let thumbprint = members.and_then(|members| members.get("x5t#S256")).and_then(Json::as_str);
-    let bytes = thumbprint.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
-    match bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
-        Some(sha256) => Confirmation::Certificate(sha256),
-        None => Confirmation::Unprovable,
-    }
 }
 
 fn missing(name: &str) -> Denial {

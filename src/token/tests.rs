@@ -2,7 +2,9 @@
 
 mod cache;
 mod claims;
+mod delegation;
 mod differential;
+mod dpop;
 mod forge;
 mod headers;
 mod jose;

@@ -19,14 +19,16 @@ use crate::listener::Address;
 use crate::listener::Tls;
 use crate::spiffe_id::Peers;
 use crate::spiffe_id::TrustDomain;
+use crate::target::Target;
 use crate::trust;
 use crate::trust::BundleConfig;
 
 /// The longest name of a header with a JWT-SVID: long enough for any, short enough for a log line.
 const MAX_HEADER_BYTES: usize = 64;
 
-/// Headers that hold something else: the user's token, cookies, what the proxy says of its peer, and a WIMSE proof.
-const OTHER_HEADERS: [&str; 5] = ["authorization", "cookie", xfcc::HEADER, wimse::IDENTITY_TOKEN, wimse::PROOF_TOKEN];
+/// Headers that hold something else: the user's token, its proof, cookies, what the proxy says of its peer, and a WIMSE proof.
+const OTHER_HEADERS: [&str; 6] =
+    ["authorization", "cookie", "dpop", xfcc::HEADER, wimse::IDENTITY_TOKEN, wimse::PROOF_TOKEN];
 
 const SOURCES_HINT: &str = "set spiffe.workload_api, or name the trust domains below spiffe.bundles";
 
@@ -56,9 +58,9 @@ pub(crate) fn jwt_svid_header(text: &str) -> Result<(), Fault> {
 }
 
 /// Where services are reached, as a proof names its target: by HTTP, and in the one spelling that is compared.
-pub(crate) fn wimse_audience(text: &str) -> Result<(), Fault> {
+pub(crate) fn service_address(text: &str) -> Result<(), Fault> {
     let hint = "write it like `https://orders.example` or `https://orders.example/v1`";
-    wimse::Audience::parse(text).map(drop).map_err(|error| Fault::new(error.to_string(), hint))
+    Target::parse(text).map(drop).map_err(|error| Fault::new(error.to_string(), hint))
 }
 
 /// A certificate is of no use without its key, nor a key without its certificate.

@@ -92,7 +92,7 @@ pub(crate) fn jwt_svid(section: &mut Section<'_>) -> Option<JwtSvidConfig> {
 
 /// A Workload-Identity-Token with its proof as evidence; `None` where it is off.
 pub(crate) fn wimse(section: &mut Section<'_>) -> Option<WimseConfig> {
-    let audience = text("service's address").checked(rules::wimse_audience);
+    let audience = text("service's address").checked(rules::service_address);
     let audiences = section.get("audiences", list(audience).at_most(limits::AUDIENCES), "[]");
     (!audiences.is_empty()).then_some(WimseConfig { audiences })
 }

@@ -1,29 +1,34 @@
-//! `WWW-Authenticate` of a refusal (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1).
+//! `WWW-Authenticate` of a refusal (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3,
+//! RFC 9728 §5.1).
 //!
 //! The error says no more than its code: which check failed stands in the log, where an attacker cannot learn from it.
 
 use std::fmt::Write as _;
 
 use crate::decision::Demand;
+use crate::decision::Denial;
 use crate::decision::Quotable;
-use crate::decision::Reason;
+use crate::decision::Scheme;
 use crate::decision::StepUp;
+use crate::jose::Algorithm;
 use crate::route::Words;
 
 /// The challenge that goes with a refusal, where the client can do something about it with another token.
-pub(super) fn challenge(reason: Reason, demand: Option<&Demand>, words: &Words<'_>) -> Option<String> {
+pub(super) fn challenge(denial: &Denial, words: &Words<'_>) -> Option<String> {
+    let demand = denial.demand.as_deref();
     let error = match demand {
-        Some(Demand::Scope(_)) => "insufficient_scope",
-        Some(Demand::StepUp(_)) => "insufficient_user_authentication",
-        None => error_of(reason)?,
+        Some(Demand::Scope(_)) => Some("insufficient_scope"),
+        Some(Demand::StepUp(_)) => Some("insufficient_user_authentication"),
+        None => denial.challenge()?.error,
     };
-    let mut challenge = format!("Bearer realm=\"{}\"", words.realm);
+    let mut challenge = format!("{} realm=\"{}\"", denial.scheme.name(), words.realm);
     let mut say = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
             let _writing_to_memory = write!(challenge, ", {name}=\"{value}\"");
         }
     };
-    say("error", Some(error).filter(|error| !error.is_empty()));
+    say("error", error);
+    say("algs", (denial.scheme == Scheme::Dpop).then(algorithms).as_deref());
     let demanded = match demand {
         Some(Demand::Scope(scope)) => Some(scope),
         Some(Demand::StepUp(StepUp { acr_values, max_age, scope })) => {
@@ -38,26 +43,22 @@ pub(super) fn challenge(reason: Reason, demand: Option<&Demand>, words: &Words<'
     Some(challenge)
 }
 
-/// The error code of a refusal for want of a good token, if the reason is one; empty for a challenge without a code.
-const fn error_of(reason: Reason) -> Option<&'static str> {
-    match reason {
-        // §3.1: no error code where there was no authentication information, or of an unsupported method.
-        Reason::TokenMissing | Reason::TokenScheme => Some(""),
-        Reason::TokenRepeated => Some("invalid_request"),
-        // What the policy demands stands in its demand.
-        Reason::PolicyStepUp => None,
-        _ if reason.http_status() == UNAUTHORIZED => Some("invalid_token"),
-        _ => None,
-    }
+/// The algorithms that a DPoP proof may have (RFC 9449 §7.1).
+fn algorithms() -> String {
+    Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(" ")
 }
-
-const UNAUTHORIZED: u16 = 401;
 
 #[cfg(test)]
 mod tests {
+    use crate::decision::Reason;
+
     use super::*;
 
     const REALM: Words<'_> = Words { realm: "countersign", scope: None, resource_metadata: None };
+
+    fn told(reason: Reason, demand: Option<Demand>, words: &Words<'_>) -> Option<String> {
+        challenge(&Denial { demand: demand.map(Box::new), ..Denial::new(reason, "") }, words)
+    }
 
     fn quotable(text: &str) -> Quotable {
         Quotable::words(text).unwrap()
@@ -70,10 +71,14 @@ mod tests {
                 Reason::TokenMissing | Reason::TokenScheme => Some("Bearer realm=\"countersign\""),
                 Reason::TokenRepeated => Some("Bearer realm=\"countersign\", error=\"invalid_request\""),
                 Reason::PolicyStepUp => None,
+                Reason::TokenDpopMissing | Reason::TokenDpopInvalid | Reason::TokenDpopReplayed => {
+                    Some("Bearer realm=\"countersign\", error=\"invalid_dpop_proof\"")
+                }
+                Reason::TokenDpopNonce => Some("Bearer realm=\"countersign\", error=\"use_dpop_nonce\""),
                 _ if reason.http_status() == 401 => Some("Bearer realm=\"countersign\", error=\"invalid_token\""),
                 _ => None,
             };
-            assert_eq!(challenge(reason, None, &REALM).as_deref(), expected, "{reason}");
+            assert_eq!(told(reason, None, &REALM).as_deref(), expected, "{reason}");
         }
     }
 
@@ -81,7 +86,7 @@ mod tests {
     fn k10_a_challenge_does_not_tell_a_bad_signature_from_an_unknown_key() {
         let (scope, metadata) = (quotable("a b"), quotable("https://a/m"));
         for words in [REALM, Words { realm: "r", scope: Some(&scope), resource_metadata: Some(&metadata) }] {
-            let said = |reason| challenge(reason, None, &words);
+            let said = |reason| told(reason, None, &words);
             assert_eq!(said(Reason::TokenSignatureInvalid), said(Reason::TokenKeyUnknown));
         }
     }
@@ -96,10 +101,10 @@ mod tests {
             (Reason::TokenExpired, format!("Bearer realm=\"orders of a\", error=\"invalid_token\", {rest}")),
             (Reason::TokenRepeated, format!("Bearer realm=\"orders of a\", error=\"invalid_request\", {rest}")),
         ] {
-            assert_eq!(challenge(reason, None, &words), Some(expected), "{reason}");
+            assert_eq!(told(reason, None, &words), Some(expected), "{reason}");
         }
-        assert_eq!(challenge(Reason::PolicyDenied, None, &words), None);
-        assert_eq!(challenge(Reason::CallerMissing, None, &words), None);
+        assert_eq!(told(Reason::PolicyDenied, None, &words), None);
+        assert_eq!(told(Reason::CallerMissing, None, &words), None);
     }
 
     #[test]
@@ -140,7 +145,23 @@ mod tests {
                 Demand::Scope(_) => Reason::PolicyInsufficientScope,
                 Demand::StepUp(_) => Reason::PolicyStepUp,
             };
-            assert_eq!(challenge(reason, Some(&demand), &words).as_deref(), Some(expected));
+            assert_eq!(told(reason, Some(demand), &words).as_deref(), Some(expected));
         }
+    }
+
+    #[test]
+    fn l17_a_challenge_is_of_the_scheme_that_was_tried() {
+        let algorithms = "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 EdDSA";
+        for (reason, error) in [
+            (Reason::TokenDpopInvalid, "invalid_dpop_proof"),
+            (Reason::TokenDpopNonce, "use_dpop_nonce"),
+            (Reason::TokenExpired, "invalid_token"),
+        ] {
+            let denial = Denial { scheme: Scheme::Dpop, ..Denial::new(reason, "") };
+            let expected = format!(r#"DPoP realm="countersign", error="{error}", algs="{algorithms}""#);
+            assert_eq!(challenge(&denial, &REALM), Some(expected), "{reason}");
+        }
+        let denied = Denial { scheme: Scheme::Dpop, ..Denial::new(Reason::PolicyDenied, "") };
+        assert_eq!(challenge(&denied, &REALM), None);
     }
 }

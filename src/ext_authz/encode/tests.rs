@@ -2,6 +2,7 @@ use prost::Message as _;
 use serde_json::json;
 
 use super::*;
+use crate::decision::Demand;
 use crate::decision::Quotable;
 use crate::decision::StepUp;
 use crate::ext_authz::proto_json::check_response_to_json;

@@ -89,7 +89,7 @@ fn the_plugins_document_has_more_keys_only_where_they_are_configured() {
 #[test]
 fn what_is_proven_is_shown() {
     let actor = Actor { subject: "spiffe://prod.example/a".to_owned(), issuer: None };
-    let (caller, user) = (caller(), user(Some(Delegation { actors: vec![actor] })));
+    let (caller, user) = (caller(), user(Some(Delegation { actors: vec![actor], may_act: None })));
     let attributes = Attributes {
         source: Some(Peer { principal: "spiffe://prod.example/ns/agents/sa/planner".to_owned(), ..Peer::default() }),
         ..Attributes::default()
@@ -122,7 +122,7 @@ fn what_is_proven_is_shown() {
         })
     );
     let actors = json!([{"subject": "spiffe://prod.example/a", "issuer": null}]);
-    assert_eq!(document["delegation"], json!({"actors": actors, "depth": 1}));
+    assert_eq!(document["delegation"], json!({"actors": actors, "depth": 1, "may_act": null}));
 }
 
 #[test]

@@ -80,9 +80,11 @@ pub(super) struct DelegationView<'a>(pub(super) &'a Delegation);
 
 impl Serialize for DelegationView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("actors", &Sequence(|| self.0.actors.iter().map(ActorView)))?;
-        map.serialize_entry("depth", &self.0.actors.len())?;
+        let Delegation { actors, may_act } = self.0;
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("actors", &Sequence(|| actors.iter().map(ActorView)))?;
+        map.serialize_entry("depth", &actors.len())?;
+        map.serialize_entry("may_act", &may_act.as_ref().map(ActorView))?;
         map.end()
     }
 }

@@ -2,15 +2,13 @@
 //! to others (draft-ietf-wimse-wpt §2). Each is there exactly where its token is, so that nobody who caught a token can
 //! put it beside a proof of their own.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Map;
 use serde_json::Value as Json;
 
 use crate::decision::Denial;
 use crate::decision::Reason;
 use crate::facts::Http;
-use crate::jose;
+use crate::jose::token_hash as hash;
 
 const AUTHORIZATION: &str = "authorization";
 const TRANSACTION_TOKEN: &str = "txn-token";
@@ -30,11 +28,6 @@ pub(super) fn check(claims: &Map<String, Json>, http: &Http) -> Result<(), Denia
         }
         Some(_) => Err(Denial::new(Reason::CallerWptMalformed, "`oth` is no object, or a large one")),
     }
-}
-
-/// The form in which one token names another: base64url of its SHA-256.
-pub(super) fn hash(token: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(jose::sha256(token))
 }
 
 fn bound(name: &'static str, claims: &Map<String, Json>, token: Option<&[u8]>) -> Result<(), Denial> {

@@ -19,8 +19,8 @@ use crate::jose::Compact;
 use crate::jose::VerificationKey;
 use crate::jose::claims;
 use crate::jose::claims::Rounded;
+use crate::target::Target;
 
-use super::audience::Audience;
 use super::bindings;
 
 /// The longest that a proof may live from now, in seconds. The draft says minutes or seconds; what is good for longer is
@@ -35,7 +35,7 @@ pub(super) struct Request<'r> {
     pub(super) http: &'r Http,
     /// The Workload-Identity-Token beside it, as sent.
     pub(super) identity: &'r str,
-    pub(super) audiences: &'r [Audience],
+    pub(super) audiences: &'r [Target],
     pub(super) now: UnixTime,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn check(proof: &str, key: &VerificationKey, request: &Request<'_>) -
     check_id(&claims).map_err(denied)?;
     check_audience(&claims, request)?;
     match claims::string(&claims, "wth").map_err(wrong_claim).map_err(denied)? {
-        Some(named) if named == bindings::hash(request.identity.as_bytes()) => {}
+        Some(named) if named == jose::token_hash(request.identity.as_bytes()) => {}
         _ => return Err(Denial::new(Reason::CallerWptUnbound, "`wth` is not the identity token's hash")),
     }
     bindings::check(&claims, request.http)

@@ -9,17 +9,29 @@ use serde_json::json;
 
 use crate::clock::UnixTime;
 use crate::decision::Reason;
+use crate::decision::Scheme;
+use crate::facts::Caller;
+use crate::facts::CertificateFacts;
+use crate::facts::Http;
+use crate::facts::Proof;
 use crate::facts::User;
 use crate::jose::Algorithm;
 use crate::jose::KeySet;
 pub(super) use crate::jose::fixtures::SigningKey;
 pub(super) use crate::jose::fixtures::changed;
 pub(super) use crate::jose::fixtures::encode;
+use crate::route::Possession;
+use crate::spiffe_id::SpiffeId;
+use crate::token::ActorRule;
 use crate::token::ClaimPaths;
 use crate::token::Config;
+use crate::token::Credential;
+use crate::token::DpopConfig;
 use crate::token::IssuerConfig;
 use crate::token::KeySets;
 use crate::token::KeySource;
+use crate::token::Presented;
+use crate::token::Proofs;
 use crate::token::Refusal;
 use crate::token::Verifier;
 
@@ -62,7 +74,38 @@ pub(super) fn issuer(name: &str) -> IssuerConfig {
         max_stale: Duration::from_hours(1),
         optional: false,
         workload_subjects: false,
+        proof_of_possession: Possession::Optional,
+        actor: ActorRule::Any,
     }
+}
+
+/// How proofs are judged.
+pub(super) fn dpop() -> DpopConfig {
+    let targets = vec!["https://orders.example".to_owned(), "http://billing.example:8080/v1".to_owned()];
+    DpopConfig { targets, max_age: Duration::from_mins(1), nonce: false }
+}
+
+/// A workload with this SPIFFE ID, and a certificate of this SHA-256 where one is given.
+pub(super) fn caller(id: &str, certificate: Option<[u8; 32]>) -> Caller {
+    let certificate = certificate.map(|sha256| CertificateFacts {
+        sha256,
+        serial: "01".to_owned(),
+        not_after: now().plus_seconds(60),
+    });
+    Caller { spiffe_id: SpiffeId::parse(id).unwrap(), proof: Proof::Principal, certificate }
+}
+
+/// A bearer token, from nobody who is proven, judged by `verifier`.
+pub(super) fn verify(
+    verifier: &mut Verifier,
+    token: &str,
+    keys: &KeySets,
+    now: UnixTime,
+) -> Result<Arc<User>, Refusal> {
+    let credential = Credential { scheme: Scheme::Bearer, token };
+    let (http, proofs) = (Http::default(), Proofs::new());
+    let presented = Presented { credential, http: &http, caller: None, proof: Possession::Optional, proofs: &proofs };
+    verifier.verify(&presented, keys, now)
 }
 
 pub(super) fn jwks(keys: &[&Json]) -> Vec<u8> {
@@ -82,6 +125,7 @@ pub(super) struct World {
     pub(super) config: Arc<Config>,
     pub(super) keys: KeySets,
     pub(super) verifier: Verifier,
+    pub(super) proofs: Proofs,
 }
 
 impl World {
@@ -92,12 +136,12 @@ impl World {
 
     pub(super) fn of(issuers: Vec<(IssuerConfig, KeySet)>) -> Self {
         let (issuers, sets): (Vec<_>, Vec<_>) = issuers.into_iter().unzip();
-        let config = Arc::new(Config { issuers });
+        let config = Arc::new(Config { issuers, dpop: Some(dpop()) });
         let mut keys = KeySets::empty(Arc::clone(&config));
         for (issuer, set) in config.issuers.iter().zip(sets) {
             keys = keys.with(config.index_of(&issuer.issuer).unwrap(), set, now());
         }
-        Self { verifier: Verifier::new(Arc::clone(&config)), config, keys }
+        Self { verifier: Verifier::new(Arc::clone(&config)), config, keys, proofs: Proofs::new() }
     }
 
     pub(super) fn verify(&mut self, token: &str) -> Result<Arc<User>, Refusal> {
@@ -105,7 +149,30 @@ impl World {
     }
 
     pub(super) fn verify_at(&mut self, token: &str, seconds: i64) -> Result<Arc<User>, Refusal> {
-        self.verifier.verify(token, &self.keys, None, UnixTime::from_seconds(seconds))
+        self.verify_from(token, None, seconds)
+    }
+
+    /// A bearer token, from this caller.
+    pub(super) fn verify_from(
+        &mut self,
+        token: &str,
+        caller: Option<&Caller>,
+        seconds: i64,
+    ) -> Result<Arc<User>, Refusal> {
+        let credential = Credential { scheme: Scheme::Bearer, token };
+        self.present(credential, &Http::default(), caller, Possession::Optional, seconds)
+    }
+
+    pub(super) fn present(
+        &mut self,
+        credential: Credential<'_>,
+        http: &Http,
+        caller: Option<&Caller>,
+        proof: Possession,
+        seconds: i64,
+    ) -> Result<Arc<User>, Refusal> {
+        let presented = Presented { credential, http, caller, proof, proofs: &self.proofs };
+        self.verifier.verify(&presented, &self.keys, UnixTime::from_seconds(seconds))
     }
 
     /// Why a token is denied.

@@ -18,6 +18,7 @@ use super::forge::jwks;
 use super::forge::key_set;
 use super::forge::now;
 use super::forge::reason;
+use super::forge::verify;
 use crate::clock::UnixTime;
 use crate::decision::Reason;
 use crate::facts::User;
@@ -56,7 +57,7 @@ struct Kept {
 
 impl Kept {
     fn start(issuers: Vec<IssuerConfig>) -> Self {
-        Self::start_from(Config { issuers }, None)
+        Self::start_from(Config { issuers, ..Config::default() }, None)
     }
 
     fn start_from(config: Config, previous: Option<&KeySets>) -> Self {
@@ -90,7 +91,7 @@ impl Kept {
 
     /// Verifies in the present, since keys are fetched in the present.
     fn verify(&self, token: &str) -> Result<Arc<User>, Refusal> {
-        Verifier::new(Arc::clone(&self.config)).verify(token, &self.keys(), None, UnixTime::now())
+        verify(&mut Verifier::new(Arc::clone(&self.config)), token, &self.keys(), UnixTime::now())
     }
 }
 
@@ -197,7 +198,7 @@ async fn i1_the_last_good_keys_serve_until_max_stale() {
     assert_eq!(kept.keys().epoch(), epoch);
     let mut verifier = Verifier::new(Arc::clone(&kept.config));
     let mut later =
-        |seconds| verifier.verify(&lasting(&key), &kept.keys(), None, UnixTime::now().plus_seconds(seconds));
+        |seconds| verify(&mut verifier, &lasting(&key), &kept.keys(), UnixTime::now().plus_seconds(seconds));
     assert!(later(3590).is_ok());
     assert_eq!(reason(later(3601), "too old"), Reason::TokenKeysUnavailable);
     assert!(!kept.keys().ready(UnixTime::now().plus_seconds(3601)));
@@ -272,7 +273,7 @@ async fn d8_in_the_cooldown_of_a_failure_the_answer_is_503() {
 async fn who_waits_is_answered_once_the_keys_are_in_force() {
     let (_directory, path) = scratch();
     write(&path, &[&SigningKey::es256("k1")]);
-    let config = Arc::new(Config { issuers: vec![eager(KeySource::File(path))] });
+    let config = Arc::new(Config { issuers: vec![eager(KeySource::File(path))], ..Config::default() });
     let (gate, arrived) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let (pass, count) = (Arc::clone(&gate), Arc::clone(&arrived));
     let publish = move |_keys: Arc<KeySets>| {
@@ -346,19 +347,22 @@ async fn when_the_work_has_ended_asking_fails() {
 async fn a_reload_keeps_the_keys_of_unchanged_sources_only() {
     let key = SigningKey::es256("k1");
     let (same, moved) = (issuer("https://same.example"), issuer("https://moved.example"));
-    let before = Arc::new(Config { issuers: vec![moved.clone(), same.clone()] });
+    let before = Arc::new(Config { issuers: vec![moved.clone(), same.clone()], ..Config::default() });
     let keys = KeySets::empty(before).with(IssuerIndex(0), key_set(&[&key.jwk]), now());
     let keys = keys.with(IssuerIndex(1), key_set(&[&key.jwk]), now());
     let other_file = KeySource::File(PathBuf::from("other.json"));
     let other_algorithms = IssuerConfig { algorithms: vec![], ..issuer("https://same.example") };
     let known = |issuers: Vec<IssuerConfig>| -> Vec<usize> {
-        let carried = KeySets::carried_over(Arc::new(Config { issuers }), &keys);
+        let carried = KeySets::carried_over(Arc::new(Config { issuers, ..Config::default() }), &keys);
         carried.issuers(UnixTime::from_seconds(NOW)).map(|issuer| issuer.keys).collect()
     };
     assert_eq!(known(vec![same.clone(), IssuerConfig { keys: other_file, ..moved }]), [1, 0]);
     assert_eq!(known(vec![issuer("https://new.example"), other_algorithms]), [0, 0]);
     let audiences = vec!["another".to_owned()];
-    let kept = Kept::start_from(Config { issuers: vec![IssuerConfig { audiences, ..same }] }, Some(&keys));
+    let kept = Kept::start_from(
+        Config { issuers: vec![IssuerConfig { audiences, ..same }], ..Config::default() },
+        Some(&keys),
+    );
     assert_eq!(kept.keys().issuers(now()).next().unwrap().keys, 1);
 }
 
@@ -368,7 +372,7 @@ async fn k2_a_reload_reads_what_it_is_asked_to_and_keeps_the_rest() {
     let (old, new) = (SigningKey::es256("old"), SigningKey::es256("new"));
     let file = IssuerConfig { keys: KeySource::File(path.clone()), ..issuer("https://file.example") };
     let missing = IssuerConfig { keys: KeySource::File(path.with_extension("none")), ..issuer("https://none.example") };
-    let config = Arc::new(Config { issuers: vec![missing, file, issuer("https://kept.example")] });
+    let config = Arc::new(Config { issuers: vec![missing, file, issuer("https://kept.example")], ..Config::default() });
     let known = KeySets::empty(config).with(FIRST, key_set(&[&old.jwk]), now());
     let known = known.with(IssuerIndex(1), key_set(&[&old.jwk]), now());
     let is_file = |issuer: &IssuerConfig, _usable: bool| issuer.issuer != "https://kept.example";

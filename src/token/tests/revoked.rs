@@ -22,7 +22,7 @@ use crate::token::revoked;
 const OTHER: &str = "https://other.example";
 
 fn config() -> Config {
-    Config { issuers: vec![issuer(ISSUER), issuer(OTHER)] }
+    Config { issuers: vec![issuer(ISSUER), issuer(OTHER)], ..Config::default() }
 }
 
 /// What comes of files with these texts.
@@ -62,14 +62,14 @@ fn k2_a_token_that_is_kept_is_refused_once_it_is_revoked() {
         assert_eq!(world.verifier.cache().len(), 1);
         let mut document = listed.clone();
         document["issuer"] = json!(ISSUER);
-        let World { config, keys, verifier } = world;
-        let mut world = World { config, keys, verifier: verifier.revoking(revoking(&document)) };
+        let World { config, keys, verifier, proofs } = world;
+        let mut world = World { config, keys, proofs, verifier: verifier.revoking(revoking(&document)) };
         assert_eq!(world.verifier.cache().len(), 1, "{listed}: a hit is what is asked");
         assert_eq!(world.denied(&token), Reason::TokenRevoked, "{listed}");
         let fresh = key.token(json!({"jti": "t1", "client_id": "agent", "iat": NOW - 11}));
         assert_eq!(world.denied(&fresh), Reason::TokenRevoked, "{listed}");
-        let World { config, keys, verifier } = world;
-        let mut world = World { config, keys, verifier: verifier.revoking(Arc::default()) };
+        let World { config, keys, verifier, proofs } = world;
+        let mut world = World { config, keys, proofs, verifier: verifier.revoking(Arc::default()) };
         assert!(world.verify(&token).is_ok(), "{listed}: no longer listed");
     }
     assert_eq!(Reason::TokenRevoked.http_status(), 401);
@@ -121,8 +121,8 @@ fn several_files_and_entries_add_up() {
     let (revoked, problems) = read(&[&texts[0], &texts[1], &texts[2]]).unwrap();
     assert_eq!(problems, []);
     let key = SigningKey::es256("k1");
-    let World { config, keys, verifier } = World::with_keys(&[&key.jwk]);
-    let mut world = World { config, keys, verifier: verifier.revoking(Arc::new(revoked)) };
+    let World { config, keys, verifier, proofs } = World::with_keys(&[&key.jwk]);
+    let mut world = World { config, keys, proofs, verifier: verifier.revoking(Arc::new(revoked)) };
     for (claims, is_revoked) in [
         (json!({"jti": "t1"}), true),
         (json!({"jti": "t2"}), true),

@@ -315,7 +315,7 @@ async fn a_command_loads_once_and_is_told_every_problem() {
         IssuerConfig { keys: KeySource::File(path), ..issuer(ISSUER) },
         IssuerConfig { keys: KeySource::File(directory.path().join("missing")), ..issuer("https://other.example") },
     ];
-    let config = Arc::new(crate::token::Config { issuers });
+    let config = Arc::new(crate::token::Config { issuers, ..crate::token::Config::default() });
     let (keys, problems) = crate::token::refresh::load_once(config, now()).await;
     let states: Vec<_> = keys.issuers(now()).map(|issuer| (issuer.keys, issuer.usable)).collect();
     assert_eq!(states, [(1, true), (0, false)]);

@@ -1,27 +1,37 @@
-//! The token as it stands in the request: RFC 6750 §2.1, and nowhere else.
+//! The token as it stands in the request: RFC 6750 §2.1 and RFC 9449 §7.1, and nowhere else.
 
 use crate::decision::Denial;
 use crate::decision::Reason;
+use crate::decision::Scheme;
 use crate::facts::HeaderProblem;
 use crate::facts::Http;
 
 /// The only place a token is read from. Query and body never hold one (RFC 9700 §4.3.2).
 const AUTHORIZATION: &str = "authorization";
 
-/// The bearer token of a request; `None` where there is no `Authorization` header at all.
+/// A token and the scheme that it came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credential<'a> {
+    /// Bearer, or DPoP with a proof beside it.
+    pub scheme: Scheme,
+    /// The token, a token68.
+    pub token: &'a str,
+}
+
+/// The token of a request; `None` where there is no `Authorization` header at all.
 ///
 /// # Errors
-/// A [`Denial`] where the header is there but holds no single bearer token: repeated, of another scheme, or malformed.
-pub fn bearer(http: &Http) -> Result<Option<&str>, Denial> {
+/// A [`Denial`] where the header is there but holds no single token: repeated, of another scheme, or malformed.
+pub fn credential(http: &Http) -> Result<Option<Credential<'_>>, Denial> {
     match http.single_header(AUTHORIZATION) {
         Ok(None) => Ok(None),
-        Ok(Some(value)) => credential(value).map(Some),
+        Ok(Some(value)) => read(value).map(Some),
         Err(HeaderProblem::Repeated) => Err(Denial::new(Reason::TokenRepeated, "several authorization headers")),
         Err(HeaderProblem::NotText) => Err(Denial::new(Reason::TokenMalformed, "the authorization header is no text")),
     }
 }
 
-fn credential(value: &str) -> Result<&str, Denial> {
+fn read(value: &str) -> Result<Credential<'_>, Denial> {
     if value.is_empty() {
         return Err(Denial::new(Reason::TokenMalformed, "the authorization header is empty"));
     }
@@ -29,21 +39,23 @@ fn credential(value: &str) -> Result<&str, Denial> {
     if value.contains(',') && value.split(',').any(|part| after_scheme(part.trim_start()).is_some()) {
         return Err(Denial::new(Reason::TokenRepeated, "several credentials in one authorization header"));
     }
-    let Some(rest) = after_scheme(value) else {
-        return Err(Denial::new(Reason::TokenScheme, "the authorization scheme is not Bearer"));
+    let Some((scheme, rest)) = after_scheme(value) else {
+        return Err(Denial::new(Reason::TokenScheme, "the authorization scheme is neither Bearer nor DPoP"));
     };
     let token = rest.trim_start_matches(' ');
     if !is_token68(token) {
-        return Err(Denial::new(Reason::TokenMalformed, "what follows the scheme is no token68"));
+        let denial = Denial::new(Reason::TokenMalformed, "what follows the scheme is no token68");
+        return Err(Denial { scheme, ..denial });
     }
-    Ok(token)
+    Ok(Credential { scheme, token })
 }
 
-/// What follows the scheme, where the scheme is Bearer: nothing, or the space or tab that ends it and more.
-fn after_scheme(credential: &str) -> Option<&str> {
+/// The scheme, where it is one that brings a token, and what follows it: nothing, or the space or tab that ends it and more.
+fn after_scheme(credential: &str) -> Option<(Scheme, &str)> {
     let end = credential.find([' ', '\t']).unwrap_or(credential.len());
     let (scheme, rest) = credential.split_at_checked(end)?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(rest)
+    let known = [Scheme::Bearer, Scheme::Dpop].into_iter().find(|known| scheme.eq_ignore_ascii_case(known.name()));
+    Some((known?, rest))
 }
 
 /// RFC 9110 §11.2.
@@ -71,22 +83,30 @@ mod tests {
         Http { header_map: Some(values.iter().map(header).collect()), ..Http::default() }
     }
 
+    const BEARER: Option<Credential<'_>> = Some(Credential { scheme: Scheme::Bearer, token: "a.b.c" });
+
     fn refused(http: &Http) -> Reason {
-        bearer(http).expect_err("refused").reason
+        credential(http).expect_err("refused").reason
     }
 
     #[test]
     fn a_bearer_token_is_found_in_either_form() {
-        assert_eq!(bearer(&merged("Bearer a.b.c")).unwrap(), Some("a.b.c"));
-        assert_eq!(bearer(&separate(&[b"Bearer a.b.c"])).unwrap(), Some("a.b.c"));
-        assert_eq!(bearer(&Http::default()).unwrap(), None);
+        assert_eq!(credential(&merged("Bearer a.b.c")).unwrap(), BEARER);
+        assert_eq!(credential(&separate(&[b"Bearer a.b.c"])).unwrap(), BEARER);
+        assert_eq!(credential(&Http::default()).unwrap(), None);
     }
 
     #[test]
     fn e1_two_credentials_are_never_chosen_from() {
-        for value in
-            ["Bearer a,Bearer b", "Bearer a, Bearer b", "Basic eA==,Bearer b", "Bearer a,Basic eA==", "Bearer a,"]
-        {
+        for value in [
+            "Bearer a,Bearer b",
+            "Bearer a, Bearer b",
+            "Basic eA==,Bearer b",
+            "Bearer a,Basic eA==",
+            "Bearer a,",
+            "DPoP a, DPoP b",
+            "Bearer a, DPoP b",
+        ] {
             assert_eq!(refused(&merged(value)), Reason::TokenRepeated, "{value}");
         }
         assert_eq!(refused(&separate(&[b"Bearer a", b"Bearer b"])), Reason::TokenRepeated);
@@ -107,7 +127,11 @@ mod tests {
     #[test]
     fn e2_the_scheme_has_no_case_and_spaces_may_repeat() {
         for value in ["bearer a.b.c", "BEARER a.b.c", "Bearer  a.b.c", "bEaReR     a.b.c"] {
-            assert_eq!(bearer(&merged(value)).unwrap(), Some("a.b.c"), "{value}");
+            assert_eq!(credential(&merged(value)).unwrap(), BEARER, "{value}");
+        }
+        for value in ["DPoP a.b.c", "dpop a.b.c", "DPOP   a.b.c"] {
+            let dpop = Credential { scheme: Scheme::Dpop, token: "a.b.c" };
+            assert_eq!(credential(&merged(value)).unwrap(), Some(dpop), "{value}");
         }
     }
 
@@ -116,6 +140,9 @@ mod tests {
         for value in [
             "Bearer",
             "Bearer ",
+            "DPoP",
+            "DPoP ",
+            "DPoP\ta.b.c",
             "Bearer\ta.b.c",
             "Bearer \ta.b.c",
             "Bearer a.b.c ",
@@ -134,7 +161,7 @@ mod tests {
     #[test]
     fn e2_other_schemes_are_refused_by_name() {
         for value in
-            ["Basic eA==", "DPoP a.b.c", "Bearerx a", "Bear a", " Bearer a", "Digest a=\"b\", c=\"d\"", "a.b.c"]
+            ["Basic eA==", "DPoPx a.b.c", "Bearerx a", "Bear a", " Bearer a", "Digest a=\"b\", c=\"d\"", "a.b.c"]
         {
             assert_eq!(refused(&merged(value)), Reason::TokenScheme, "{value}");
         }
@@ -150,6 +177,6 @@ mod tests {
             raw_body: b"access_token=a.b.c".to_vec(),
             ..Http::default()
         };
-        assert_eq!(bearer(&http).unwrap(), None);
+        assert_eq!(credential(&http).unwrap(), None);
     }
 }

@@ -1,0 +1,42 @@
+//! What must hold between the keys of users' tokens.
+//!
+//! A binding or an actor that nothing could ever prove is an error here, not a denial later.
+
+use crate::config::Settings;
+use crate::config::checks::looks_for_callers;
+use crate::config::walk::Section;
+use crate::route::Possession;
+use crate::token::ActorRule;
+use crate::token::DpopConfig;
+
+/// Proofs are judged only where a target is named, and in whole seconds (RFC 7519 §2).
+pub(crate) fn dpop(section: &mut Section<'_>, config: &DpopConfig) {
+    if config.max_age.subsec_nanos() != 0 {
+        section.refuse(&["max_age"], "is no whole number of seconds", "write it in seconds, as `60s`");
+    }
+    for key in ["max_age", "nonce"] {
+        if config.targets.is_empty() && section.has(key) {
+            section.warn(key, "is only looked at with `targets`", "say where the services are reached, or remove it");
+        }
+    }
+}
+
+/// What issuers ask of their tokens can be proven.
+pub(crate) fn across_sections(root: &mut Section<'_>, settings: &Settings) {
+    for (index, issuer) in settings.token.issuers.iter().enumerate() {
+        let proof = format!("issuers[{index}].proof_of_possession");
+        if issuer.proof_of_possession == Possession::Dpop && settings.token.dpop.is_none() {
+            let message = "is `dpop`, but no DPoP proof is looked at";
+            root.refuse(&[&proof, "dpop.targets"], message, "name below dpop.targets where the services are reached");
+        }
+        if issuer.proof_of_possession == Possession::Certificate && !settings.caller.certificate {
+            let message = "is `certificate`, but no certificate is looked at";
+            root.refuse(&[&proof, "caller.certificate"], message, "set caller.certificate: true");
+        }
+        if issuer.actor == ActorRule::Caller && !looks_for_callers(&settings.caller) {
+            let message = "is `caller`, but no evidence of a caller is looked at";
+            let actor = format!("issuers[{index}].actor");
+            root.refuse(&[&actor, "caller.principal"], message, "turn something on below `caller`");
+        }
+    }
+}
