@@ -50,6 +50,7 @@ const STRICTER: &[(Reason, &str, &str)] = &[
     (Reason::TokenTooLarge, "the token is longer", "bounded work for what nobody has signed yet"),
     (Reason::TokenType, "`typ` is not one", "a token with another purpose is no access token (RFC 8725 §3.11)"),
     (Reason::TokenConfirmation, "not supported", "whoever presents it must prove a key, and cannot (RFC 7800 §3.1)"),
+    (Reason::TokenConfirmation, "the scheme is not DPoP", "whoever presents it must prove a key, and has not"),
     (Reason::TokenConfirmation, "the peer has none", "whoever presents it must prove a key, and has not"),
     (Reason::TokenDelegation, "is no object", "who acts for the user would be lost (RFC 8693 §4.1)"),
     (Reason::TokenDelegation, "has no `sub`", "who acts for the user would be nobody"),

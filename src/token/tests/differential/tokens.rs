@@ -115,7 +115,7 @@ pub(super) fn bodies() -> Vec<Json> {
     all.extend([json!({"sub": "spiffe://td.example/a"}), json!({"sub": "SPIFFE://x"}), json!({"act": {"iss": "a"}})]);
     all.extend([
         json!({"cnf": {"x5t#S256": "A".repeat(43)}}),
-        json!({"cnf": {"jkt": "a"}}),
+        json!({"cnf": {"jkt": "A".repeat(43)}}),
         json!({"x": "\u{0}\u{10ffff}"}),
     ]);
     all
