@@ -196,8 +196,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Reads everything aside, and tells what it looked like. A reading that hangs holds up reloads alone: keys and bundles
-    /// come into force meanwhile, and the next reload takes up what was begun.
+    /// Reads everything aside, and tells what it looked like. A reading that hangs is given up after [`READING`], until
+    /// which new keys and bundles wait too, and the next reload takes up what was begun.
     async fn read(&mut self) -> Result<Loaded, Vec<Problem>> {
         let ports = &self.ports;
         let begin = || {

@@ -129,13 +129,9 @@ impl Verifier {
     fn admit(&self, entry: &Entry, presented: &Presented<'_>, now: UnixTime) -> Result<(), Denial> {
         let rules = self.rules(entry.issuer)?;
         entry.token.admit(rules, presented.caller, now)?;
-        self.not_revoked(entry)?;
+        self.revoked.check(&entry.token.user)?;
         // The last, since a proof can be used once.
         entry.token.confirm(rules, presented, self.dpop.as_ref(), now)
-    }
-
-    fn not_revoked(&self, entry: &Entry) -> Result<(), Denial> {
-        self.revoked.check(&entry.token.user)
     }
 
     fn forget_expired(&mut self, key: &Key, denial: Denial) -> Denial {
