@@ -8,6 +8,8 @@ mod client;
 mod frames;
 #[path = "serve/issuer.rs"]
 mod issuer;
+#[path = "serve/nonces.rs"]
+mod nonces;
 #[path = "serve/server.rs"]
 mod server;
 
