@@ -224,7 +224,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "protected_resources",
-        "Resources whose metadata (RFC 9728) is answered from here, to everybody who asks for `/.well-known/oauth-protected-resource` and the resource's path at the resource's host. The documents are public.",
+        "Resources whose metadata (RFC 9728) is answered from here, to everybody who asks for `/.well-known/oauth-protected-resource` and the resource's path at the resource's host, and the CORS preflight for it. The documents are public.",
     ),
     ("protected_resources[].resource", "The resource: the address by which clients call it, character for character."),
     (

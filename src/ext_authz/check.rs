@@ -90,7 +90,7 @@ fn run(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, watch:
     let response = match step {
         Step::NeedsKeys(issuer) => return Outgoing::NeedsKeys(issuer),
         Step::Answered(document) => {
-            record.outcome = Outcome::Answered;
+            record.outcome = Outcome::Answered { http_status: document.http_status() };
             encode_document(&document, &id)
         }
         Step::Decided(decision) => {
