@@ -71,4 +71,12 @@ impl Issuer {
         claims.as_object_mut().unwrap().append(&mut serde_json::from_value(more).unwrap());
         jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &self.key).unwrap()
     }
+
+    /// A token by a key of this name, which the issuer does not have.
+    pub(crate) fn token_named(&self, kid: &str) -> String {
+        let exp = UnixTime::now().plus_seconds(3600).seconds();
+        let claims = json!({"iss": "https://idp.example", "sub": "alice", "aud": "a", "exp": exp});
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, &claims, &self.key).unwrap()
+    }
 }
