@@ -76,7 +76,9 @@ fn in_file(problems: Vec<Problem>, path: &Path) -> Vec<Problem> {
 fn files(config: &Path, settings: &Settings) -> impl Iterator<Item = PathBuf> {
     let keys = settings.token.issuers.iter().filter_map(|issuer| match &issuer.keys {
         KeySource::File(path) => Some(path.clone()),
-        KeySource::Url { .. } | KeySource::Discovery { .. } | KeySource::OauthMetadata { .. } => None,
+        KeySource::Url { .. } | KeySource::Discovery { .. } | KeySource::OauthMetadata { .. } | KeySource::Nowhere => {
+            None
+        }
     });
     let secret = settings.token.dpop.iter().filter_map(|dpop| dpop.nonce_secret_file.clone());
     let listed = settings.policy.paths.iter().chain(&settings.revocations).cloned();
