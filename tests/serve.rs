@@ -4,10 +4,16 @@
 
 #[path = "serve/client.rs"]
 mod client;
+#[path = "serve/dpop.rs"]
+mod dpop;
 #[path = "serve/frames.rs"]
 mod frames;
 #[path = "serve/issuer.rs"]
 mod issuer;
+#[path = "serve/nonces.rs"]
+mod nonces;
+#[path = "serve/secrets.rs"]
+mod secrets;
 #[path = "serve/server.rs"]
 mod server;
 

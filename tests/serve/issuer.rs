@@ -9,6 +9,7 @@ use jsonwebtoken::Algorithm;
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::Header;
 use jsonwebtoken::jwk::Jwk;
+use serde_json::Value as Json;
 use serde_json::json;
 
 /// A folder with the issuer's keys, and with what it revokes.
@@ -51,10 +52,31 @@ impl Issuer {
         fs::remove_file(self.folder.path().join("revoked.json")).unwrap();
     }
 
+    /// Writes a file beside them, and says where.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
     /// A token with this `jti`, good for an hour.
     pub(crate) fn token(&self, jti: &str) -> String {
+        self.token_with(json!({"jti": jti}))
+    }
+
+    /// A token with these claims more, good for an hour.
+    pub(crate) fn token_with(&self, more: Json) -> String {
         let exp = UnixTime::now().plus_seconds(3600).seconds();
-        let claims = json!({"iss": "https://idp.example", "sub": "alice", "aud": "a", "exp": exp, "jti": jti});
+        let mut claims = json!({"iss": "https://idp.example", "sub": "alice", "aud": "a", "exp": exp});
+        claims.as_object_mut().unwrap().append(&mut serde_json::from_value(more).unwrap());
         jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &self.key).unwrap()
+    }
+
+    /// A token by a key of this name, which the issuer does not have.
+    pub(crate) fn token_named(&self, kid: &str) -> String {
+        let exp = UnixTime::now().plus_seconds(3600).seconds();
+        let claims = json!({"iss": "https://idp.example", "sub": "alice", "aud": "a", "exp": exp});
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, &claims, &self.key).unwrap()
     }
 }
