@@ -21,8 +21,12 @@ mod e2e {
         mod harness;
 
         mod bound;
+        mod delegation;
+        mod dpop;
         mod keycloak;
         mod light;
         mod login;
+        mod possession;
+        mod withdrawal;
     }
 }

@@ -27,10 +27,12 @@ use super::super::super::peers::certs;
 use super::super::super::peers::certs::Authority;
 use super::super::super::peers::certs::Keyed;
 use super::form;
+use super::granted;
 use super::issuer;
 use super::keyed;
+use super::proof::ProofKey;
+use super::realm::representation;
 use super::text;
-use super::tokens;
 
 /// How long Keycloak may take to be ready: half a minute on a quiet machine, more than a minute on a busy one.
 const START_PATIENCE: Duration = Duration::from_mins(5);
@@ -39,17 +41,8 @@ const START_PATIENCE: Duration = Duration::from_mins(5);
 const ADMIN: &str = "admin";
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
-/// Clients of every realm. Each is public and gives tokens for the audience `accounts`, but for what its line says.
-pub(crate) const AGENT: &str = "agent";
-/// Its access tokens are `at+jwt`, and by its name its ID tokens are for the audience `accounts` too.
-pub(crate) const ACCOUNTS: &str = "accounts";
-/// Its tokens are for another audience.
-pub(crate) const ELSEWHERE: &str = "elsewhere";
-/// Its tokens are bound to the certificate that they were asked for with (RFC 8705 §3).
-pub(crate) const BOUND: &str = "bound";
-
-/// Where codes are sent to. Nobody listens there.
-pub(crate) const REDIRECT_URI: &str = "https://127.0.0.1/callback";
+/// Where tokens are asked for, in a realm.
+const TOKEN_ENDPOINT: &str = "/protocol/openid-connect/token";
 
 /// A running Keycloak.
 pub(crate) struct Keycloak {
@@ -138,7 +131,12 @@ impl Realm {
 
     /// Its entry in Countersign's configuration, with these changes.
     pub(crate) fn issuer(&self, more: &Json) -> Json {
-        issuer(&format!("https://{}{}", self.keycloak.address, self.path("")), &self.keycloak.web_ca(), "RS256", more)
+        issuer(&self.url(""), &self.keycloak.web_ca(), "RS256", more)
+    }
+
+    /// The address of one of its endpoints; its own is the issuer of its tokens.
+    pub(crate) fn url(&self, endpoint: &str) -> String {
+        format!("https://{}{}", self.keycloak.address, self.path(endpoint))
     }
 
     /// The path of one of its endpoints.
@@ -146,7 +144,7 @@ impl Realm {
         format!("/realms/{}{endpoint}", self.name)
     }
 
-    /// A client whose certificate means nothing.
+    /// A client whose certificate means nothing to the realm.
     pub(crate) fn browser(&self) -> Client {
         self.keycloak.client(&self.keycloak.planner())
     }
@@ -158,6 +156,16 @@ impl Realm {
 
     /// The same, over a connection with another certificate.
     pub(crate) async fn login_by(&self, connection: &Client, client_id: &str, user: &str) -> Json {
+        granted(connection, &self.password_grant(client_id, user)).await
+    }
+
+    /// The same, with a proof of the key that the tokens are to be bound to (RFC 9449 §5).
+    pub(crate) async fn login_with(&self, key: &ProofKey, connection: &Client, client_id: &str, user: &str) -> Json {
+        let proof = key.proof(&json!({"htm": "POST", "htu": self.url(TOKEN_ENDPOINT)}));
+        granted(connection, &self.password_grant(client_id, user).header("dpop", proof)).await
+    }
+
+    fn password_grant(&self, client_id: &str, user: &str) -> Call {
         let fields = [
             ("grant_type", "password"),
             ("client_id", client_id),
@@ -165,7 +173,7 @@ impl Realm {
             ("password", PASSWORD),
             ("scope", "openid"),
         ];
-        tokens(connection, &self.path("/protocol/openid-connect/token"), &fields).await
+        form(&self.keycloak.address.to_string(), &self.path(TOKEN_ENDPOINT), &fields)
     }
 
     /// An access token for a user's password.
@@ -228,53 +236,5 @@ fn write_trust_store(dir: &Path) {
 
 fn admin_login() -> Call {
     let fields = [("grant_type", "password"), ("client_id", "admin-cli"), ("username", ADMIN), ("password", PASSWORD)];
-    form("/realms/master/protocol/openid-connect/token", &fields)
-}
-
-fn representation(name: &str) -> Json {
-    json!({
-        "id": name,
-        "realm": name,
-        "enabled": true,
-        "roles": {"realm": [{"name": "payer"}]},
-        "users": [user("alice", &["payer"]), user("bob", &[])],
-        "clients": [
-            client(AGENT, "accounts", &json!({"pkce.code.challenge.method": "S256"})),
-            client(ACCOUNTS, "accounts", &json!({"access.token.header.type.rfc9068": "true"})),
-            client(ELSEWHERE, "elsewhere", &json!({})),
-            client(BOUND, "accounts", &json!({"tls.client.certificate.bound.access.tokens": "true"})),
-        ],
-    })
-}
-
-fn user(name: &str, roles: &[&str]) -> Json {
-    json!({
-        "username": name,
-        "enabled": true,
-        // Without these a login wants the profile completed first.
-        "email": format!("{name}@example.com"),
-        "emailVerified": true,
-        "firstName": name,
-        "lastName": "Example",
-        "credentials": [{"type": "password", "value": PASSWORD}],
-        "realmRoles": roles,
-    })
-}
-
-fn client(id: &str, audience: &str, attributes: &Json) -> Json {
-    json!({
-        "clientId": id,
-        "enabled": true,
-        "publicClient": true,
-        "standardFlowEnabled": true,
-        "directAccessGrantsEnabled": true,
-        "redirectUris": [REDIRECT_URI],
-        "attributes": attributes,
-        "protocolMappers": [{
-            "name": "audience",
-            "protocol": "openid-connect",
-            "protocolMapper": "oidc-audience-mapper",
-            "config": {"included.custom.audience": audience, "access.token.claim": "true", "id.token.claim": "false"},
-        }],
-    })
+    form("localhost", "/realms/master/protocol/openid-connect/token", &fields)
 }
