@@ -51,7 +51,7 @@ async fn revoked_at_last(stack: &Stack, token: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d14_what_is_on_the_list_is_refused_though_it_was_verified_before() {
+async fn k2_what_is_on_the_list_is_refused_though_it_was_verified_before() {
     let realm = Realm::new("withdrawal").await;
     let file = Revocations::new();
     let settings = json!({"revocations": [file.file()]});
