@@ -23,6 +23,7 @@ mod e2e {
         mod bound;
         mod delegation;
         mod dpop;
+        mod introspection;
         mod keycloak;
         mod light;
         mod login;

@@ -6,15 +6,19 @@ use serde_json::json;
 use super::super::harness::Setup;
 use super::super::harness::Stack;
 use super::super::harness::client::Call;
+use super::super::harness::merged;
 use super::super::peers::certs::agent_id;
 use super::harness::keycloak::Realm;
 use super::harness::light::ACCOUNTS;
+use super::harness::light::OPAQUE;
 use super::harness::light::Provider;
 use super::harness::outcome_for;
 use super::harness::parts;
 use super::harness::realm::AGENT;
+use super::harness::realm::BEFORE;
 use super::harness::realm::DELEGATING;
 use super::harness::realm::DELEGATING_TO_USERS;
+use super::harness::realm::EXCHANGING;
 use super::harness::wanted;
 
 /// Says in every answer who acts and who may.
@@ -57,8 +61,8 @@ async fn l8_the_outermost_actor_of_an_exchanged_token_is_the_caller() {
     let stack = Setup { policy: TOLD, issuer, ..Setup::default() }.start().await;
     let [planner, ledger] = ["planner", "ledger"].map(agent_id);
     let direct = provider.users_token("alice", ACCOUNTS).await;
-    let first = provider.delegated(&direct, &planner).await;
-    let second = provider.delegated(&first, &ledger).await;
+    let first = provider.delegated(&direct, &planner, ACCOUNTS).await;
+    let second = provider.delegated(&first, &ledger, ACCOUNTS).await;
     let nested = json!({"sub": ledger, "act": {"sub": planner}});
     assert_eq!((&parts(&second)[1]["act"], &parts(&second)[1]["sub"]), (&nested, &Json::from("alice")));
     let (allowed, refused) = (|| wanted(200, "policy_allowed"), || wanted(401, "token_actor"));
@@ -72,6 +76,29 @@ async fn l8_the_outermost_actor_of_an_exchanged_token_is_the_caller() {
     }
     let reply = stack.agent("ledger").send(&Call::get("/accounts/1").bearer(&second)).await;
     assert_eq!(reply.header("x-actors"), [format!("{ledger} {planner}")], "what the policy sees");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l8_who_acts_by_an_opaque_token_is_the_caller() {
+    let provider = Provider::start().await;
+    let issuer = merged(provider.introspection(&json!(null)), &json!({"actor": "caller"}));
+    let stack = Setup { policy: TOLD, issuer: provider.issuer(&issuer), ..Setup::default() }.start().await;
+    let direct = provider.users_token("alice", ACCOUNTS).await;
+    let token = provider.delegated(&direct, &agent_id("planner"), OPAQUE).await;
+    assert_eq!(as_agent(&stack, "planner", &token).await, wanted(200, "policy_allowed"));
+    assert_eq!(as_agent(&stack, "ledger", &token).await, wanted(401, "token_actor"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_exchanged_for_the_next_hop_is_the_same_users() {
+    let realm = Realm::new("exchange").await;
+    let stack = Setup { issuer: realm.issuer(&json!(null)), ..Setup::default() }.start().await;
+    let for_the_agent = realm.access_token(BEFORE, "alice").await;
+    let exchanged = realm.exchanged(EXCHANGING, &for_the_agent, "accounts").await;
+    let [user, same] = [&for_the_agent, &exchanged].map(|token| parts(token)[1]["sub"].clone());
+    assert_eq!(user, same);
+    assert_eq!(as_agent(&stack, "planner", &for_the_agent).await, wanted(401, "token_audience"));
+    assert_eq!(as_agent(&stack, "planner", &exchanged).await, wanted(200, "policy_allowed"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +116,7 @@ async fn l9_a_chain_that_comes_back_is_refused() {
     ] {
         let mut token = provider.users_token("alice", ACCOUNTS).await;
         for actor in &chain {
-            token = provider.delegated(&token, actor).await;
+            token = provider.delegated(&token, actor, ACCOUNTS).await;
         }
         assert_eq!(as_agent(&stack, "planner", &token).await, expected, "{what}");
     }

@@ -61,6 +61,15 @@ pub(super) fn issuer(url: &str, web_ca: &Path, algorithm: &str, more: &Json) -> 
     merged(entry, more)
 }
 
+/// How Countersign asks a provider about tokens, over the ordinary way; the client's secret is written to a file of `dir`.
+pub(super) fn introspection(url: &str, client: (&str, &str), dir: &Path, web_ca: &Path, more: &Json) -> Json {
+    let file = dir.join("client.secret");
+    fs::write(&file, client.1).unwrap();
+    let asked =
+        json!({"url": url, "client_id": client.0, "client_secret_file": file, "ca_file": web_ca, "cache": "1s"});
+    json!({"introspection": merged(asked, more)})
+}
+
 /// What becomes of a token: status and reason.
 pub(super) async fn outcome(stack: &Stack, token: &str) -> (u16, String) {
     outcome_for(stack, &stack.agent("planner"), token).await

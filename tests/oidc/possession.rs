@@ -18,6 +18,7 @@ use super::dpop::proof_for;
 use super::dpop::proven;
 use super::dpop::settings;
 use super::harness::keycloak::Realm;
+use super::harness::light::ACCOUNTS;
 use super::harness::light::Provider;
 use super::harness::parts;
 use super::harness::proof::ProofKey;
@@ -118,7 +119,7 @@ async fn d24_a_token_that_is_bound_twice_is_proven_twice() {
     let stack = stack.start().await;
     let issue = || stack.mesh.issue(&Leaf::svid(&agent_id("planner"))).unwrap();
     let (own, renewed, key, stranger) = (issue(), issue(), ProofKey::new(), ProofKey::new());
-    let token = provider.bound_token(&own, &key).await;
+    let token = provider.bound_token(ACCOUNTS, &own, &key).await;
     assert_eq!(parts(&token)[1]["cnf"], json!({"jkt": key.thumbprint(), "x5t#S256": thumbprint(&own)}));
     let by = |key| proven(Call::get(ANY), &token, &[&proof_for(ANY, key, &token)]);
     for (what, identity, call, expected) in [

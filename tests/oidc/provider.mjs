@@ -1,4 +1,4 @@
-// An OpenID provider for the tests: the library with a grant of its own, two clients, three resources, and a new key each time.
+// An OpenID provider for the tests: the library with a grant of its own, three clients, four resources, and a new key each time.
 //
 //   OIDC_PROVIDER=FILE node provider.mjs PORT
 //
@@ -16,6 +16,7 @@ const RESOURCES = {
   'https://others.example': { audience: 'others', accessTokenFormat: 'jwt' },
   // Its tokens mean something to this provider alone.
   'https://opaque.example': { audience: 'accounts', accessTokenFormat: 'opaque' },
+  'https://opaque-others.example': { audience: 'others', accessTokenFormat: 'opaque' },
 };
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -40,7 +41,7 @@ const resourceServer = (_, resource) => ({ scope: '', jwt: { sign: { alg: 'ES256
 const configuration = {
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'ES256' }] },
   clients: [],
-  extraTokenClaims: (ctx) => (ctx.oidc.params.grant_type === EXCHANGE ? { act: exchanged(ctx.oidc.params).act } : undefined),
+  extraTokenClaims,
   formats: { customizers: { jwt: bindToCertificate } },
   features: {
     devInteractions: { enabled: false },
@@ -51,6 +52,12 @@ const configuration = {
     resourceIndicators: { enabled: true, getResourceServerInfo: resourceServer },
   },
 };
+
+// Who acts; and who it is, where the library says so in JWTs alone.
+function extraTokenClaims(ctx, token) {
+  if (ctx.oidc.params.grant_type === EXCHANGE) return { act: exchanged(ctx.oidc.params).act };
+  return token.clientId === 'bound' ? { sub: token.clientId } : undefined;
+}
 
 // The library binds a token to one thing: what it bound to a key is bound to the connection's certificate here (RFC 8705 §3.1).
 function bindToCertificate(ctx, token, jwt) {
@@ -92,7 +99,7 @@ server.listen(Number(process.argv[2]), '127.0.0.1', () => {
   configuration.clients = [
     client('agent', { grant_types: ['client_credentials', EXCHANGE] }),
     client('bound', { dpop_bound_access_tokens: true }),
-    client('resource'),
+    client('resource', { token_endpoint_auth_method: 'client_secret_basic' }),
   ];
   const provider = new Provider(issuer, configuration);
   const parameters = ['subject_token', 'subject_token_type', 'actor_token', 'actor_token_type', 'requested_token_type', 'resource'];

@@ -28,9 +28,12 @@ use super::super::super::peers::certs::Authority;
 use super::super::super::peers::certs::Keyed;
 use super::form;
 use super::granted;
+use super::introspection;
 use super::issuer;
 use super::keyed;
 use super::proof::ProofKey;
+use super::realm::ACCOUNTS;
+use super::realm::SECRET;
 use super::realm::representation;
 use super::text;
 
@@ -172,13 +175,58 @@ impl Realm {
             ("username", user),
             ("password", PASSWORD),
             ("scope", "openid"),
+            // Keycloak looks at it only where the client has one.
+            ("client_secret", SECRET),
         ];
-        form(&self.keycloak.address.to_string(), &self.path(TOKEN_ENDPOINT), &fields)
+        form(&self.host(), &self.path(TOKEN_ENDPOINT), &fields)
     }
 
     /// An access token for a user's password.
     pub(crate) async fn access_token(&self, client_id: &str, user: &str) -> String {
         text(&self.login(client_id, user).await, "access_token")
+    }
+
+    /// Revokes what this public client was given (RFC 7009).
+    pub(crate) async fn revoke(&self, client_id: &str, token: &str) {
+        let call = form(
+            &self.host(),
+            &self.path("/protocol/openid-connect/revoke"),
+            &[("client_id", client_id), ("token", token)],
+        );
+        let reply = self.browser().send(&call).await;
+        assert_eq!(reply.status, 200, "not revoked: {}", reply.text());
+    }
+
+    /// Ends the session that a login began.
+    pub(crate) async fn log_out(&self, client_id: &str, login: &Json) {
+        let fields = [("client_id", client_id), ("refresh_token", &text(login, "refresh_token"))];
+        let reply =
+            self.browser().send(&form(&self.host(), &self.path("/protocol/openid-connect/logout"), &fields)).await;
+        assert_eq!(reply.status, 204, "not logged out: {}", reply.text());
+    }
+
+    /// Where a resource asks what has become of a token, with these changes (RFC 7662).
+    pub(crate) fn introspection(&self, dir: &Path, more: &Json) -> Json {
+        let url = self.url("/protocol/openid-connect/token/introspect");
+        introspection(&url, (ACCOUNTS, SECRET), dir, &self.keycloak.web_ca(), more)
+    }
+
+    fn host(&self) -> String {
+        self.keycloak.address.to_string()
+    }
+
+    /// The user's token for this audience that a client gets for one that is for itself (RFC 8693 §2.1).
+    pub(crate) async fn exchanged(&self, client_id: &str, token: &str, audience: &str) -> String {
+        let fields = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("client_id", client_id),
+            ("client_secret", SECRET),
+            ("subject_token", token),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            ("audience", audience),
+        ];
+        let call = form(&self.host(), &self.path(TOKEN_ENDPOINT), &fields);
+        text(&granted(&self.browser(), &call).await, "access_token")
     }
 
     /// Signs with a new key from now on, and goes on publishing the old one.

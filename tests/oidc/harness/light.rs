@@ -17,6 +17,7 @@ use super::super::super::peers::certs;
 use super::super::super::peers::certs::Keyed;
 use super::form;
 use super::granted;
+use super::introspection;
 use super::issuer;
 use super::keyed;
 use super::proof::ProofKey;
@@ -25,8 +26,9 @@ use super::text;
 /// The resources that it knows, which the audiences of tokens follow from: `accounts` and `others`.
 pub(crate) const ACCOUNTS: &str = "https://accounts.example";
 pub(crate) const OTHERS: &str = "https://others.example";
-/// The audience `accounts` too, by tokens that are no JWTs.
+/// The same audiences, by tokens that are no JWTs.
 pub(crate) const OPAQUE: &str = "https://opaque.example";
+pub(crate) const OPAQUE_OTHERS: &str = "https://opaque-others.example";
 
 /// Its clients: who acts for users, who proves possession twice, and who asks what has become of tokens.
 pub(crate) const AGENT: &str = "agent";
@@ -71,9 +73,9 @@ impl Provider {
         text(&granted(&self.client(), &form).await, "access_token")
     }
 
-    /// The same of a client whose tokens are bound to the certificate of the connection and to the key.
-    pub(crate) async fn bound_token(&self, identity: &Keyed, key: &ProofKey) -> String {
-        let form = self.token_form(BOUND, &[("grant_type", "client_credentials"), ("resource", ACCOUNTS)]);
+    /// The same of a client whose tokens are bound to the key and, those that are JWTs, to the connection's certificate too.
+    pub(crate) async fn bound_token(&self, resource: &str, identity: &Keyed, key: &ProofKey) -> String {
+        let form = self.token_form(BOUND, &[("grant_type", "client_credentials"), ("resource", resource)]);
         let proof = key.proof(&json!({"htm": "POST", "htu": format!("{}/token", self.url)}));
         text(&granted(&self.client_with(identity), &form.header("dpop", proof)).await, "access_token")
     }
@@ -91,13 +93,13 @@ impl Provider {
     }
 
     /// A token for the same subject as this one, with one more actor (RFC 8693 §4.1).
-    pub(crate) async fn delegated(&self, token: &str, actor: &str) -> String {
+    pub(crate) async fn delegated(&self, token: &str, actor: &str, resource: &str) -> String {
         self.exchange(&[
             ("subject_token", token),
             ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
             ("actor_token", actor),
             ("actor_token_type", "urn:example:token-type:spiffe-id"),
-            ("resource", ACCOUNTS),
+            ("resource", resource),
         ])
         .await
     }
@@ -107,6 +109,12 @@ impl Provider {
         let fields = [("client_id", AGENT), ("client_secret", SECRET), ("token", token)];
         let reply = self.client().send(&form(self.host(), "/token/revocation", &fields)).await;
         assert_eq!(reply.status, 200, "not revoked: {}", reply.text());
+    }
+
+    /// Where a resource asks what has become of a token, with these changes (RFC 7662).
+    pub(crate) fn introspection(&self, more: &Json) -> Json {
+        let url = format!("{}/token/introspection", self.url);
+        introspection(&url, (RESOURCE, SECRET), self.dir.path(), &self.dir.path().join("web-ca.pem"), more)
     }
 
     /// Ends it at once, as a failure would.

@@ -9,8 +9,10 @@ use super::merged;
 
 /// Clients of every realm. Each is public and gives tokens for the audience `accounts`, but for what its line says.
 pub(crate) const AGENT: &str = "agent";
-/// Its access tokens are `at+jwt`, and by its name its ID tokens are for the audience `accounts` too.
+/// The resource itself. Its access tokens are `at+jwt`, and by its name its ID tokens are for the audience `accounts` too.
+/// Not public: Keycloak tells what has become of a token to those that the token is for, who prove it by `SECRET`.
 pub(crate) const ACCOUNTS: &str = "accounts";
+pub(crate) const SECRET: &str = "the secret of clients that have one";
 /// Its tokens are for another audience.
 pub(crate) const ELSEWHERE: &str = "elsewhere";
 /// Its tokens are bound to the certificate that they were asked for with (RFC 8705 §3).
@@ -21,11 +23,10 @@ pub(crate) const PROVING: &str = "proving";
 pub(crate) const DELEGATING: &str = "delegating";
 /// Its tokens say so of a user, by an ID as Keycloak's own delegation writes it.
 pub(crate) const DELEGATING_TO_USERS: &str = "delegating-to-users";
-
-/// Its tokens say that the planner's workload may act for the user.
-/// Not public: the resource, which asks what has become of tokens (RFC 7662), with `SECRET`.
-pub(crate) const RESOURCE: &str = "resource";
-pub(crate) const SECRET: &str = "the secret of confidential clients";
+/// Exchanges users' tokens that are for it (RFC 8693). Not public, and known by `SECRET` too.
+pub(crate) const EXCHANGING: &str = "exchanging";
+/// Its tokens are for the one that exchanges them.
+pub(crate) const BEFORE: &str = "before";
 
 /// Where codes are sent to. Nobody listens there.
 pub(crate) const REDIRECT_URI: &str = "https://127.0.0.1/callback";
@@ -43,13 +44,14 @@ pub(super) fn representation(name: &str) -> Json {
         "users": [user("alice", &["payer"]), user("bob", &[])],
         "clients": [
             client(AGENT, "accounts", &json!({"pkce.code.challenge.method": "S256"})),
-            client(ACCOUNTS, "accounts", &json!({"access.token.header.type.rfc9068": "true"})),
+            confidential(client(ACCOUNTS, "accounts", &json!({"access.token.header.type.rfc9068": "true"}))),
             client(ELSEWHERE, "elsewhere", &json!({})),
             client(BOUND, "accounts", &json!({"tls.client.certificate.bound.access.tokens": "true"})),
             client(PROVING, "accounts", &json!({"dpop.bound.access.tokens": "true"})),
+            client(BEFORE, EXCHANGING, &json!({})),
+            confidential(client(EXCHANGING, "accounts", &json!({"standard.token.exchange.enabled": "true"}))),
             with_may_act(client(DELEGATING, "accounts", &json!({})), &agent_id("planner")),
             with_may_act(client(DELEGATING_TO_USERS, "accounts", &json!({})), USER_ID),
-            merged(client(RESOURCE, "accounts", &json!({})), &json!({"publicClient": false, "secret": SECRET})),
         ],
     })
 }
@@ -84,6 +86,10 @@ fn client(id: &str, audience: &str, attributes: &Json) -> Json {
             "config": {"included.custom.audience": audience, "access.token.claim": "true", "id.token.claim": "false"},
         }],
     })
+}
+
+fn confidential(client: Json) -> Json {
+    merged(client, &json!({"publicClient": false, "secret": SECRET}))
 }
 
 /// A client whose access tokens say who may act.
