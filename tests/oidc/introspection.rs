@@ -1,4 +1,4 @@
-//! Tokens that the provider is asked about (RFC 7662), and what it has taken back since.
+//! Tokens that the provider is asked about (RFC 7662), and what it has taken back since. Names are those of docs/threats.md.
 
 use std::fs;
 
@@ -37,7 +37,7 @@ async fn asking(provider: &Provider, introspection: &Json) -> Stack {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_opaque_token_is_what_the_provider_says_it_is() {
+async fn d26_an_opaque_token_is_what_the_provider_says_it_is() {
     let provider = Provider::start().await;
     let stack = asking(&provider, &json!(null)).await;
     for (what, token, expected) in [
@@ -53,7 +53,7 @@ async fn an_opaque_token_is_what_the_provider_says_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_opaque_token_that_is_revoked_is_good_no_longer_than_its_answer() {
+async fn k2_an_opaque_token_that_is_revoked_is_good_no_longer_than_its_answer() {
     let provider = Provider::start().await;
     for (cache, after) in [
         // Asked each time.
@@ -85,7 +85,7 @@ async fn refused_at_last(stack: &Stack, token: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn l17_an_opaque_token_is_bound_as_its_issuer_says() {
+async fn d26_an_opaque_token_is_bound_as_its_issuer_says() {
     let provider = Provider::start().await;
     let stack = asking(&provider, &json!(null)).await;
     let (key, stranger) = (ProofKey::new(), ProofKey::new());
@@ -105,7 +105,7 @@ async fn l17_an_opaque_token_is_bound_as_its_issuer_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_jwt_that_is_withdrawn_at_its_issuer_is_refused_though_it_verifies() {
+async fn d26_a_jwt_that_is_withdrawn_at_its_issuer_is_refused_though_it_verifies() {
     let (realm, dir) = (Realm::new("asked").await, TempDir::new().unwrap());
     let all = realm.introspection(dir.path(), &json!({"tokens": "all", "cache": "0s"}));
     let asking = Setup { issuer: realm.issuer(&all), ..Setup::default() }.start().await;
@@ -126,7 +126,7 @@ async fn a_jwt_that_is_withdrawn_at_its_issuer_is_refused_though_it_verifies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn l17_where_keycloak_answers_for_every_token_a_bound_one_stays_bound() {
+async fn d26_where_keycloak_answers_for_every_token_a_bound_one_stays_bound() {
     let (realm, dir) = (Realm::new("answering").await, TempDir::new().unwrap());
     // No keys: what the tokens say is Keycloak's word alone.
     let entry = json!({"issuer": realm.url(""), "audiences": ["accounts"]});
@@ -154,7 +154,7 @@ async fn l17_where_keycloak_answers_for_every_token_a_bound_one_stays_bound() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_an_answer_nobody_is_let_in() {
+async fn d26_without_an_answer_nobody_is_let_in() {
     let provider = Provider::start().await;
     let [opaque, jwt] = [provider.users_token("alice", OPAQUE).await, provider.users_token("alice", ACCOUNTS).await];
     let dir = TempDir::new().unwrap();
@@ -181,7 +181,7 @@ async fn without_an_answer_nobody_is_let_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_several_issuers_the_route_says_whose_an_opaque_token_is() {
+async fn d27_of_several_issuers_the_route_says_whose_an_opaque_token_is() {
     let [first, second] = [Provider::start().await, Provider::start().await];
     let entry = |provider: &Provider| {
         let own = json!({"audiences": ["accounts"], "keys": {"discovery": true}});
