@@ -21,8 +21,13 @@ mod e2e {
         mod harness;
 
         mod bound;
+        mod delegation;
+        mod dpop;
+        mod introspection;
         mod keycloak;
         mod light;
         mod login;
+        mod possession;
+        mod withdrawal;
     }
 }
