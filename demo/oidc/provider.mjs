@@ -100,6 +100,7 @@ async function form(request) {
 // What the person allowed, and the login that goes with it.
 async function login(provider, params, username) {
   const grant = new provider.Grant({ accountId: username, clientId: params.client_id });
+  grant.addOIDCScope('openid');
   grant.addResourceScope(params.resource, params.scope);
   const acr = wantsCode(params) ? 'otp' : 'password';
   return { login: { accountId: username, acr }, consent: { grantId: await grant.save() } };

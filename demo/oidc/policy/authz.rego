@@ -10,7 +10,7 @@ allow := {"allowed": false, "reason": sprintf("the agent has no right to `%s`", 
 	not "teller" in user_roles
 } else := {"allowed": false, "insufficient_scope": right} if {
 	not right in user_scopes
-} else := {"allowed": false, "step_up": {"acr_values": ["otp"]}} if {
+} else := {"allowed": false, "step_up": {"acr_values": ["otp"], "scope": right}} if {
 	right == "transfers:write"
 	not input.user.claims.acr == "otp"
 } else := {

@@ -58,14 +58,14 @@ test_a_transfer_needs_a_login_of_two_factors if {
 	every claims in [{"acr": "password"}, {"acr": ["otp"]}] {
 		decision("transfers:write", changed({"claims": claims}), make_transfer) == {
 			"allowed": false,
-			"step_up": {"acr_values": ["otp"]},
+			"step_up": {"acr_values": ["otp"], "scope": "transfers:write"},
 		}
 	}
 }
 
 test_a_login_that_says_not_how_it_was_is_not_enough if {
 	user := {"roles": ["teller"], "scopes": ["transfers:write"], "claims": {}}
-	decision("transfers:write", user, make_transfer).step_up == {"acr_values": ["otp"]}
+	decision("transfers:write", user, make_transfer).step_up.acr_values == ["otp"]
 }
 
 test_a_route_that_is_not_listed_is_refused if {
