@@ -21,6 +21,7 @@ mod e2e {
         mod harness;
 
         mod bound;
+        mod demo;
         mod keycloak;
         mod light;
         mod login;

@@ -3,7 +3,8 @@
 //   OIDC_PROVIDER=FILE node provider.mjs
 //
 // Serves HTTPS on a free port of 127.0.0.1 with `issuer.pem` and `issuer.key` of the folder it is started in, and prints one
-// line of JSON once it does: {"issuer": URL}. Never for production: the passwords stand below.
+// line of JSON once it does: {"issuer": URL}. Ends when its standard input closes, so that it never outlives what started
+// it. Never for production: the passwords stand below.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -123,6 +124,8 @@ async function interact(provider, request, response) {
   const headers = { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store', 'x-frame-options': 'DENY' };
   response.writeHead(200, headers).end(page(params, problem));
 }
+
+process.stdin.resume().on('end', () => process.exit());
 
 const server = createServer({ cert: readFileSync('issuer.pem'), key: readFileSync('issuer.key') });
 server.listen(0, '127.0.0.1', () => {
