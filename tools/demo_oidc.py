@@ -186,7 +186,7 @@ class OidcDemo(demo_stack.Demo):
         with demo_login.Receiver() as receiver:
             url, verifier, state = self.client.authorize(login, receiver.uri)
             self.show_request(url, login, is_first)
-            self.ask_user(url, login)
+            self.ask_user(url, login, is_first)
             answer = receiver.wait(BROWSER_SECONDS if self.by_browser else FORM_SECONDS)
         code = self.client.code(answer, state)
         if is_first:
@@ -220,7 +220,7 @@ class OidcDemo(demo_stack.Demo):
         show({name: self.client.metadata[name] for name in names})
         print()
 
-    def ask_user(self, url, login):
+    def ask_user(self, url, login, is_first):
         if self.by_browser:
             code = ", one-time code 123456" if login.acr else ""
             say(f"Open this in a browser on this machine, and log in as {login.user}: password demo{code}.")
@@ -230,7 +230,8 @@ class OidcDemo(demo_stack.Demo):
             return
         address, fields = demo_login.fill_in(url, login, self.client.tls)
         say(f"The provider's page is {address}")
-        say(f"{login.user.capitalize()} fills in its form: {', '.join(fields)}. (OIDC=browser lets you do it.)")
+        hint = " (OIDC=browser lets you do it.)" if is_first else ""
+        say(f"{login.user.capitalize()} fills in its form: {', '.join(fields)}.{hint}")
 
     def prove(self, method, uri, token=None, key="ledger"):
         """A DPoP proof by one of the keys."""
@@ -249,7 +250,7 @@ class OidcDemo(demo_stack.Demo):
         while (answer := super().send(case)).status == 200 and time.monotonic() - started < WITHDRAWAL_SECONDS:
             self.next_decision()
             time.sleep(0.1)
-        say(f"The same request all the while; {time.monotonic() - started:.1f} s later it was refused:\n")
+        say(f"The same request all the while, until it is refused after {time.monotonic() - started:.1f} s:\n")
         return answer
 
     def withdraw(self, entries):

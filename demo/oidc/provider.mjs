@@ -58,7 +58,7 @@ const configuration = {
           scope: 'accounts:read transfers:write',
           audience: RESOURCE,
           accessTokenFormat: 'jwt',
-          accessTokenTTL: 600,
+          accessTokenTTL: 3600, // people take their time
           jwt: { sign: { alg: 'ES256' } },
         };
       },
@@ -68,7 +68,10 @@ const configuration = {
 
 const escaped = (text) => String(text).replace(/[&<>"']/g, (found) => `&#${found.charCodeAt(0)};`);
 
-// Whether the client asks for a login by a one-time code, too.
+// What the client asks for at the resource; `openid` is between it and the provider.
+const scope = (params) => params.scope.split(' ').filter((one) => one !== 'openid').join(' ');
+
+// Whether it asks for a login by a one-time code, too.
 const wantsCode = (params) => (params.acr_values ?? '').split(' ').includes('otp');
 
 function page(params, problem) {
@@ -79,7 +82,7 @@ function page(params, problem) {
 <html lang="en"><meta charset="utf-8"><title>Sign in</title>
 <style>body{font:16px sans-serif;max-width:26em;margin:4em auto}input,button{font:inherit;padding:.3em}</style>
 <h1>Sign in</h1>
-<p>With this, <b>${escaped(params.client_id)}</b> may do for you at ${escaped(params.resource)}: <b>${escaped(params.scope)}</b></p>
+<p>With this, <b>${escaped(params.client_id)}</b> may do for you at ${escaped(params.resource)}: <b>${escaped(scope(params))}</b></p>
 <p role="alert">${escaped(problem)}</p>
 <form method="post">
 <p><label>User (alice or bob)<br><input name="username" value="${escaped(params.login_hint ?? '')}" autocomplete="off"></label></p>
@@ -102,7 +105,7 @@ async function form(request) {
 async function login(provider, params, username) {
   const grant = new provider.Grant({ accountId: username, clientId: params.client_id });
   grant.addOIDCScope('openid');
-  grant.addResourceScope(params.resource, params.scope);
+  grant.addResourceScope(params.resource, scope(params));
   const acr = wantsCode(params) ? 'otp' : 'password';
   return { login: { accountId: username, acr }, consent: { grantId: await grant.save() } };
 }
