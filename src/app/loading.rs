@@ -66,7 +66,9 @@ fn in_file(problems: Vec<Problem>, path: &Path) -> Vec<Problem> {
 fn files(config: &Path, settings: &Settings) -> impl Iterator<Item = PathBuf> {
     let keys = settings.token.issuers.iter().filter_map(|issuer| match &issuer.keys {
         KeySource::File(path) => Some(path.clone()),
-        KeySource::Url { .. } | KeySource::Discovery { .. } | KeySource::OauthMetadata { .. } => None,
+        KeySource::Url { .. } | KeySource::Discovery { .. } | KeySource::OauthMetadata { .. } | KeySource::Nowhere => {
+            None
+        }
     });
     let listed = settings.policy.paths.iter().chain(&settings.revocations).cloned();
     std::iter::once(config.to_owned()).chain(listed).chain(keys)

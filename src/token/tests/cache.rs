@@ -58,7 +58,7 @@ fn k1_however_many_tokens_come_the_cache_stays_within_its_constants() {
     let mut cache = Cache::new();
     for number in 0..200_000 {
         let token = claims::read(claims.clone(), None, &ClaimPaths::default()).unwrap();
-        cache.insert(Key::new(&number.to_string(), 1), Entry { issuer, token });
+        cache.insert(Key::new(&number.to_string(), 1), Entry { issuer, token, asked: None, is_opaque: false });
         assert!(cache.bytes() <= 16 * 1024 * 1024, "{} bytes after {number}", cache.bytes());
         assert!(cache.len() <= 16 * 1024, "{} entries after {number}", cache.len());
     }
@@ -110,7 +110,7 @@ fn k2_a_new_epoch_forgets() {
     world.keys = world.keys.with(index, key_set(&[&other.jwk]), UnixTime::from_seconds(NOW));
     assert_eq!(world.denied(&token), Reason::TokenSignatureInvalid);
     world.keys = world.keys.with(index, key_set(&[]), UnixTime::from_seconds(NOW));
-    assert!(matches!(world.verify(&token), Err(Refusal::NeedsKeys(_))));
+    assert!(matches!(world.verify(&token), Err(Refusal::Needs(_))));
     world.keys = world.keys.with(index, key_set(&[&key.jwk]), UnixTime::from_seconds(NOW));
     assert!(!Arc::ptr_eq(&before, &world.verify(&token).unwrap()), "an epoch never comes back");
 }

@@ -94,7 +94,7 @@ impl Client {
     ) -> Result<Arc<User>, Denial> {
         self.world.present(credential, http, caller, proof, seconds).map_err(|refusal| match refusal {
             Refusal::Denied(denial) => denial,
-            Refusal::NeedsKeys(_) => panic!("the keys are there"),
+            Refusal::Needs(_) => panic!("the keys are there"),
         })
     }
 
