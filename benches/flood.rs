@@ -63,9 +63,9 @@ struct Size {
     millions: usize,
 }
 
-/// Together a third of what one core answers, so that what is measured is the flood and not a full queue.
+/// Together a sixth of what one core answers, so that what is measured is the flood and not a full queue.
 const FULL: Size =
-    Size { ordinary: 1_000, beside: 2_000, new_tokens: 99_999, others: 10_000, rounds: 3, millions: 10_000_000 };
+    Size { ordinary: 500, beside: 1_000, new_tokens: 100_000, others: 5_000, rounds: 5, millions: 10_000_000 };
 /// For an unoptimised build on a busy machine.
 const QUICK: Size = Size { ordinary: 50, beside: 100, new_tokens: 100, others: 100, rounds: 1, millions: 200 };
 

@@ -4,10 +4,14 @@
 
 #[path = "serve/client.rs"]
 mod client;
+#[path = "serve/faults.rs"]
+mod faults;
 #[path = "serve/frames.rs"]
 mod frames;
 #[path = "serve/issuer.rs"]
 mod issuer;
+#[path = "serve/key_server.rs"]
+mod key_server;
 #[path = "serve/server.rs"]
 mod server;
 
