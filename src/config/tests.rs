@@ -37,8 +37,8 @@ const NAMED_FILES: &[&str] = &[
     "partner.json",
     "prod.json",
     "revoked.json",
-    "nonce.secret",
     "secret",
+    "nonce.secret",
 ];
 
 /// A folder with the files that configurations here name, and what variables they know.
