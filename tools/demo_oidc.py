@@ -29,7 +29,8 @@ RESOURCE = "https://accounts.demo.example"  # as countersign.yaml and provider.m
 BROWSER_SECONDS = 300  # to accept a certificate, read a page and type a word
 FORM_SECONDS = 30  # the same without a person
 WITHDRAWAL_SECONDS = 20  # Countersign looks each second, and reads what has looked the same twice
-BRIEFLY = ("client_id", "login_hint", "scope", "acr_values", "sub", "roles", "acr", "cnf")  # of requests and tokens after the first
+# Of requests and tokens after the first.
+BRIEFLY = ("client_id", "login_hint", "scope", "acr_values", "sub", "roles", "acr", "cnf")
 INDENT = " " * 6
 
 ALICE = Login("alice", "accounts:read")
@@ -104,8 +105,8 @@ STEPS = [
     ),
     Step(
         "GET /accounts/42", "ledger", ALICE_OPAQUE, 200, "policy_allowed",
-        "A token that says nothing itself: Countersign asks the provider about it (RFC 7662), and keeps the answer for a second.\n"
-        "The service gets the same as ever:",
+        "A token that says nothing itself: Countersign asks the provider about it (RFC 7662), and keeps the answer for\n"
+        "a second. The service gets the same as ever:",
     ),
     Step(
         "GET /accounts/42", "ledger", ALICE_OPAQUE, 401, "token_inactive",
@@ -210,7 +211,8 @@ class OidcDemo(demo_stack.Demo):
         if is_first:
             show(header)
         else:
-            say("The token:" if claims else f"The token is no JWT, but {len(token.text)} characters that only the provider knows.")
+            opaque = f"The token is no JWT, but {len(token.text)} characters that only the provider knows."
+            say("The token:" if claims else opaque)
         show(claims if is_first else {name: claims[name] for name in BRIEFLY if name in claims})
         print()
         return token

@@ -3,8 +3,8 @@
 //   OIDC_PROVIDER=FILE node provider.mjs
 //
 // Serves HTTPS on a free port of 127.0.0.1 with `issuer.pem` and `issuer.key` of the folder it is started in, and prints one
-// line of JSON once it does: {"issuer": URL}. `introspection-secret` of that folder is Countersign's own secret. Ends when its standard input closes, so that it never outlives what started
-// it. Never for production: the passwords stand below.
+// line of JSON once it does: {"issuer": URL}. `introspection-secret` of that folder is Countersign's own secret. Ends when its
+// standard input closes, so that it never outlives what started it. Never for production: the passwords stand below.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
