@@ -103,6 +103,10 @@ bench: ## Criterion: each stage, and the whole check
 bench-server: ## CPU per check of the whole server, over that of a server that does nothing
 	$(CARGO) bench --locked --bench server
 
+.PHONY: bench-flood
+bench-flood: ## What a flood of tokens, new, unknown or bad, does to the traffic beside it and to memory
+	$(CARGO) bench --locked --bench flood
+
 ##@ Tools
 
 .PHONY: tools
