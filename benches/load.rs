@@ -1,4 +1,5 @@
-//! A closed-loop gRPC client: a few connections, some requests in flight on each, as Envoy's workers have them.
+//! A closed-loop gRPC client: a few connections, some requests in flight on each, as Envoy's workers have them. And its
+//! parts, for clients of another kind.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -12,9 +13,9 @@ use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 
-const CONNECTIONS: usize = 4;
+pub(crate) const CONNECTIONS: usize = 4;
 const IN_FLIGHT: usize = 16;
-const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 /// Sends `count` checks and waits for all answers; each must be gRPC OK.
 pub(crate) fn run(address: &str, requests: &[Vec<u8>], count: usize) {
@@ -50,7 +51,7 @@ impl Load {
             if number >= self.count {
                 return;
             }
-            check(connection.clone(), &self.uri, self.frames[number % self.frames.len()].clone()).await;
+            drop(check(connection.clone(), &self.uri, self.frames[number % self.frames.len()].clone()).await);
         }
     }
 }
@@ -61,7 +62,8 @@ pub(crate) fn answers(address: &str) -> bool {
     runtime.block_on(async { connect(address).await.is_ok() })
 }
 
-async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, Box<dyn std::error::Error>> {
+/// A connection for any number of checks at a time.
+pub(crate) async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, Box<dyn std::error::Error>> {
     let stream = tokio::net::TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let (send, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
@@ -71,7 +73,8 @@ async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, Box<dyn std:
     Ok(send)
 }
 
-async fn check(mut connection: SendRequest<Full<Bytes>>, uri: &str, frame: Bytes) {
+/// One check, which must be gRPC OK: the answer's frame.
+pub(crate) async fn check(mut connection: SendRequest<Full<Bytes>>, uri: &str, frame: Bytes) -> Bytes {
     let request = http::Request::post(uri)
         .header("content-type", "application/grpc")
         .header("te", "trailers")
@@ -81,9 +84,11 @@ async fn check(mut connection: SendRequest<Full<Bytes>>, uri: &str, frame: Bytes
     let answer = connection.send_request(request).await.unwrap().into_body().collect().await.unwrap();
     let status = answer.trailers().and_then(|trailers| trailers.get("grpc-status")).cloned();
     assert_eq!(status.as_ref().map(http::HeaderValue::as_bytes), Some(b"0".as_slice()), "no gRPC OK");
+    answer.to_bytes()
 }
 
-fn frame(message: &[u8]) -> Bytes {
+/// A message as gRPC frames it.
+pub(crate) fn frame(message: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(message.len() + 5);
     frame.extend_from_slice(&[0]);
     frame.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());

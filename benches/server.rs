@@ -16,12 +16,9 @@
 
 mod fixture;
 mod load;
+mod process;
 
 use std::path::Path;
-use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
-use std::time::Duration;
 use std::time::Instant;
 
 use envoy_types::ext_authz::v3::pb::Authorization;
@@ -30,6 +27,9 @@ use envoy_types::ext_authz::v3::pb::CheckRequest;
 use envoy_types::ext_authz::v3::pb::CheckResponse;
 
 use fixture::Fixture;
+use process::Server;
+use process::free_ports;
+use process::wait_until_ready;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -87,51 +87,6 @@ fn main() {
     }
     println!("everything on / no-op: {:.2} times the CPU", medians[0].0 / medians[1].0);
     println!("caller verified / everything on: {:.2} times the CPU", medians[2].0 / medians[0].0);
-}
-
-/// A server process, ended when dropped.
-struct Server(Child);
-
-impl Server {
-    /// Pinned to the first core, where that can be done: the load then has the second for itself.
-    fn start(program: &str, arguments: &[&str]) -> Self {
-        let pinned = Command::new("taskset").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-        let mut command = if pinned { Command::new("taskset") } else { Command::new(program) };
-        if pinned {
-            command.args(["-c", "0", program]);
-        }
-        Self(command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
-    }
-
-    /// CPU time of all its threads so far.
-    fn cpu(&self) -> Duration {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).unwrap();
-        let nanos = tasks.flatten().map(|task| {
-            let line = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-            line.split(' ').next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0)
-        });
-        Duration::from_nanos(nanos.sum())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ignored = self.0.kill();
-        let _ignored = self.0.wait();
-    }
-}
-
-fn free_ports(count: usize) -> Vec<u16> {
-    let held: Vec<_> = (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
-}
-
-fn wait_until_ready(address: &str) {
-    let until = Instant::now() + Duration::from_secs(30);
-    while !load::answers(address) {
-        assert!(Instant::now() < until, "{address} does not answer");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 struct NoOp;

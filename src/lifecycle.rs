@@ -27,6 +27,7 @@ struct State {
     revision: u64,
     reload_failed: Option<ReloadFailure>,
     stale_keys: BTreeSet<String>,
+    keys_troubles: Vec<String>,
     trust_missing: BTreeSet<String>,
     trust_troubles: Vec<String>,
 }
@@ -53,6 +54,8 @@ pub struct Report {
     pub reload_failed: Option<ReloadFailure>,
     /// Issuers whose keys could not be refreshed and are missing or too old: their tokens are denied with 503.
     pub keys_unavailable: Vec<String>,
+    /// Issuers whose keys could not be fetched the last time, and why. What is held stays in use, up to `max_stale`.
+    pub keys_troubles: Vec<String>,
     /// What is wrong with the own certificate, the Workload API or a trust domain's bundle. What is held stays in use.
     pub trust_troubles: Vec<String>,
 }
@@ -66,11 +69,12 @@ impl Readiness {
         state.settle();
     }
 
-    /// The issuers whose keys readiness waits for, and those that have none now.
-    pub fn keys(&self, waited_for: BTreeSet<String>, unavailable: BTreeSet<String>) {
+    /// The issuers whose keys readiness waits for, those that have none now, and why keys could not be fetched.
+    pub fn keys(&self, waited_for: BTreeSet<String>, unavailable: BTreeSet<String>, troubles: Vec<String>) {
         let mut state = self.lock();
         state.keys_missing = waited_for;
         state.stale_keys = unavailable;
+        state.keys_troubles = troubles;
         state.settle();
     }
 
@@ -122,6 +126,7 @@ impl Readiness {
             revision: state.revision,
             reload_failed: state.reload_failed.clone(),
             keys_unavailable: state.stale_keys.iter().cloned().collect(),
+            keys_troubles: state.keys_troubles.clone(),
             trust_troubles: state.trust_troubles.clone(),
         }
     }
@@ -145,18 +150,19 @@ mod tests {
     fn readiness_waits_for_policy_and_keys_and_then_stays() {
         let readiness = Readiness::default();
         let issuer = BTreeSet::from(["https://idp.example".to_owned()]);
-        readiness.keys(issuer.clone(), issuer.clone());
+        readiness.keys(issuer.clone(), issuer.clone(), Vec::new());
         readiness.trust(BTreeSet::from(["own certificate".to_owned()]), Vec::new());
         assert_eq!(readiness.report().missing, ["policy", "keys of https://idp.example", "own certificate"]);
         readiness.in_force(1);
         assert!(!readiness.is_ready());
-        readiness.keys(BTreeSet::new(), BTreeSet::new());
+        readiness.keys(BTreeSet::new(), BTreeSet::new(), Vec::new());
         assert!(!readiness.is_ready());
         readiness.trust(BTreeSet::new(), vec!["the Workload API is away".to_owned()]);
         assert!(readiness.is_ready());
-        readiness.keys(issuer.clone(), issuer);
+        readiness.keys(issuer.clone(), issuer, vec!["https://idp.example: the server answered 500".to_owned()]);
         assert!(readiness.is_ready(), "trouble later is a denial, not an outage");
         assert_eq!(readiness.report().keys_unavailable, ["https://idp.example"]);
+        assert_eq!(readiness.report().keys_troubles, ["https://idp.example: the server answered 500"]);
         readiness.drain();
         assert!(!readiness.is_ready());
         assert_eq!(readiness.report().missing, ["shutting down"]);

@@ -28,6 +28,7 @@ mod tests;
 pub use credential::Credential;
 pub use credential::credential;
 pub use dpop::DpopConfig;
+pub use dpop::NonceSecret;
 pub use dpop::PROOF_HEADER;
 pub use dpop::Proofs;
 pub use introspection::AskedTokens;

@@ -22,6 +22,7 @@ mod e2e {
 
         mod bound;
         mod delegation;
+        mod demo;
         mod dpop;
         mod introspection;
         mod keycloak;

@@ -136,7 +136,13 @@ fn world() -> World {
         actor: ActorRule::Any,
     };
     let max_age = Duration::from_secs(MAX_AGE.unsigned_abs());
-    let dpop = DpopConfig { targets: vec![TARGET.to_owned()], max_age, nonce: false };
+    let dpop = DpopConfig {
+        targets: vec![TARGET.to_owned()],
+        max_age,
+        nonce: false,
+        nonce_secret_file: None,
+        nonce_secret: None,
+    };
     let config = Arc::new(Config { issuers: vec![rules], dpop: Some(dpop) });
     let jwks = format!(r#"{{"keys":[{}]}}"#, jwk(&issuer, r#""kid":"k","#));
     let set = KeySet::parse(jwks.as_bytes(), &[Algorithm::Es256]).expect("a key set");

@@ -16,7 +16,6 @@ use crate::authorizer::Authorizer;
 use crate::authorizer::Revision;
 use crate::authorizer::Rules;
 use crate::clock::UnixTime;
-use crate::decision::Document;
 use crate::decision::Reason;
 use crate::decision::reason::ALLOWED;
 use crate::decision::reason::ANSWERED;
@@ -153,7 +152,7 @@ fn outcome(outcome: &Outcome) -> Map<String, Json> {
     let (decision, reason, status, detail) = match outcome {
         Outcome::Allowed => ("allow", ALLOWED, Json::Null, Json::Null),
         Outcome::Denied { reason, detail, http_status } => ("deny", reason.name(), json!(http_status), text(detail)),
-        Outcome::Answered => ("answer", ANSWERED, json!(Document::HTTP_STATUS), Json::Null),
+        Outcome::Answered { http_status } => ("answer", ANSWERED, json!(http_status), Json::Null),
         Outcome::Cancelled => ("deny", Reason::ServerPanic.name(), Json::Null, Json::Null),
     };
     let mut answer = Map::new();

@@ -257,7 +257,9 @@ impl Publisher {
         };
         let waited_for = names(|issuer| !issuer.serve() && !issuer.optional);
         let unavailable = names(|issuer| !issuer.serve());
-        self.ports.readiness.keys(waited_for, unavailable);
+        let fetching = self.issuers.handle.refresh.status().into_iter();
+        let troubles = fetching.filter_map(|of| Some(format!("{}: {}", of.issuer, of.last_error?))).collect();
+        self.ports.readiness.keys(waited_for, unavailable, troubles);
         let identity = Report::new(&self.settings.spiffe, &self.material, &self.trust.handle.status(), now);
         self.ports.readiness.trust(self.material.waited_for(&self.settings.spiffe, now), identity.troubles());
         self.ports.shown_identity.store(Arc::new(serde_json::to_value(&identity).unwrap_or_default()));

@@ -200,7 +200,11 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "dpop.nonce",
-        "Whether a proof must hold a nonce of the last one to two `max_age`, which the answer to one without it gives. The key of nonces is each process's own: with several replicas, a client must stay with one.",
+        "Whether a proof must hold a nonce of the last one to two `max_age`, which the answer to one without it gives.",
+    ),
+    (
+        "dpop.nonce_secret_file",
+        "A file with at least 32 secret bytes, from which the key of nonces is made: replicas that have the same take one another's nonces. Read again when it changes. Without it, the key is each process's own, and a client is challenged by each replica that it meets.",
     ),
     ("policy", "Where the policy is and how it runs."),
     ("policy.paths", "Files and folders of `.rego`, `.json`, `.yaml` and `.yml`."),
@@ -245,7 +249,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "protected_resources",
-        "Resources whose metadata (RFC 9728) is answered from here, to everybody who asks for `/.well-known/oauth-protected-resource` and the resource's path at the resource's host. The documents are public.",
+        "Resources whose metadata (RFC 9728) is answered from here, to everybody who asks for `/.well-known/oauth-protected-resource` and the resource's path at the resource's host, and the CORS preflight for it. The documents are public.",
     ),
     ("protected_resources[].resource", "The resource: the address by which clients call it, character for character."),
     (

@@ -187,9 +187,21 @@ fn show_introspection(config: &IntrospectionConfig) -> Json {
 }
 
 fn show_dpop(config: Option<&DpopConfig>) -> Json {
-    let off = DpopConfig { targets: Vec::new(), max_age: PROOF_AGE, nonce: false };
-    let DpopConfig { targets, max_age, nonce } = config.unwrap_or(&off);
-    json!({"targets": targets, "max_age": duration::print(*max_age), "nonce": nonce})
+    let off = DpopConfig {
+        targets: Vec::new(),
+        max_age: PROOF_AGE,
+        nonce: false,
+        nonce_secret_file: None,
+        nonce_secret: None,
+    };
+    // Where the secret stands, and never what it is.
+    let DpopConfig { targets, max_age, nonce, nonce_secret_file, nonce_secret: _ } = config.unwrap_or(&off);
+    without_nulls(json!({
+        "targets": targets,
+        "max_age": duration::print(*max_age),
+        "nonce": nonce,
+        "nonce_secret_file": nonce_secret_file,
+    }))
 }
 
 fn show_claim_paths(paths: &ClaimPaths) -> Json {

@@ -38,6 +38,7 @@ const NAMED_FILES: &[&str] = &[
     "prod.json",
     "revoked.json",
     "secret",
+    "nonce.secret",
 ];
 
 /// A folder with the files that configurations here name, and what variables they know.

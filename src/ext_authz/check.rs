@@ -92,7 +92,7 @@ fn run(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, watch:
     let response = match step {
         Step::Needs(need) => return Outgoing::Needs(need),
         Step::Answered(document) => {
-            record.outcome = Outcome::Answered;
+            record.outcome = Outcome::Answered { http_status: document.http_status() };
             encode_document(&document, &id)
         }
         Step::Decided(decision) => {

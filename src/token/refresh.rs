@@ -61,7 +61,7 @@ impl RefreshOutcome {
     }
 }
 
-/// How one issuer's refresh fares, for readiness and metrics.
+/// How one issuer's refresh fares, for readiness.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IssuerStatus {
     /// The issuer.

@@ -1,6 +1,7 @@
 //! For whom: tokens missing, bad, forged, bound; and the issuer's keys as they rotate and fail.
 
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::harness::Setup;
 use super::harness::Stack;
@@ -10,6 +11,8 @@ use super::harness::client::thumbprint;
 use super::harness::envoy::EnvoySetup;
 use super::harness::eventually;
 use super::harness::token_of;
+use super::load::Load;
+use super::load::Probe;
 use super::peers::certs::Leaf;
 use super::peers::certs::agent_id;
 use super::peers::issuer::Answer;
@@ -193,6 +196,32 @@ async fn d8_a_flood_of_unknown_keys_asks_the_issuer_once_a_cooldown() {
     let fetches = stack.issuer.fetches() - before;
     assert!(fetches <= 1, "{fetches} fetches for one cooldown");
     assert_eq!(ask_with(&stack, &token_of("alice")).await.0, 200, "others are not affected");
+}
+
+/// The fetch that all of them wait for hangs, and the proxy asks for others meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn d8_hundreds_of_unknown_keys_at_once_do_not_touch_the_traffic_beside_them() {
+    let stack = Setup { issuer: json!({"refresh_cooldown": "2s"}), ..Setup::default() }.start().await;
+    let (client, before) = (stack.agent("planner"), stack.issuer.fetches());
+    let unknown = || stack.token_as(&TokenRequest { forgery: Forgery::UnknownKey, ..token_of("mallory") });
+    stack.issuer.set_answer(Answer::Silence);
+    eventually("a fetch is on its way", async || {
+        assert!(matches!(client.send(&Call::get("/").bearer(&unknown())).await.status, 401 | 503));
+        (stack.issuer.fetches() > before).then_some(())
+    })
+    .await;
+    let check = |reply: &Reply| if reply.status == 200 { Ok(()) } else { Err("a good token is refused".to_owned()) };
+    let beside = Load::start(&client, vec![Probe { call: Call::get("/").bearer(&stack.token("alice")), check }]);
+    let mut flood = JoinSet::new();
+    for _ in 0..200 {
+        let (client, call) = (client.clone(), Call::get("/").bearer(&unknown()));
+        flood.spawn(async move { client.send(&call).await.status });
+    }
+    let statuses = flood.join_all().await;
+    assert!(statuses.iter().all(|status| matches!(status, 401 | 503)), "{statuses:?}");
+    beside.answers(50).await;
+    assert!(beside.stop().await.len() >= 50);
+    assert!(stack.issuer.fetches() <= before + 2, "{} fetches", stack.issuer.fetches() - before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -57,15 +57,20 @@ impl Wire {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
-        let mut connection = self.connection.clone();
-        self.runtime.block_on(async move {
-            let (head, body) = connection.send_request(request).await.unwrap().into_parts();
-            let body = body.collect().await.unwrap();
-            let status = head.headers.get("grpc-status").or_else(|| body.trailers()?.get("grpc-status"));
-            let grpc_status = status.map(|status| status.to_str().unwrap().to_owned()).unwrap_or_default();
-            let bytes = body.to_bytes();
-            Answer { grpc_status, message: bytes.get(5..).unwrap_or_default().to_vec() }
-        })
+        self.runtime.block_on(send(self.connection.clone(), request))
+    }
+
+    /// Many checks at once; their answers in the same order.
+    pub(crate) fn check_all(&self, messages: &[Vec<u8>]) -> Vec<Answer> {
+        let ask = |message: &Vec<u8>| {
+            let request = http::Request::post(format!("http://countersign{CHECK}"))
+                .header("content-type", "application/grpc")
+                .header("te", "trailers")
+                .body(Full::new(Bytes::from(frame(0, message))));
+            self.runtime.spawn(send(self.connection.clone(), request.unwrap()))
+        };
+        let asked: Vec<_> = messages.iter().map(ask).collect();
+        asked.into_iter().map(|answer| self.runtime.block_on(answer).unwrap()).collect()
     }
 }
 
@@ -76,10 +81,32 @@ impl Answer {
         response.status.map(|status| status.code == 0)
     }
 
+    /// Why it is denied, where the body says so.
+    pub(crate) fn reason(&self) -> Option<String> {
+        match CheckResponse::decode(self.message.as_slice()).ok()?.http_response? {
+            HttpResponse::DeniedResponse(denied) => {
+                let body: serde_json::Value = serde_json::from_str(&denied.body).ok()?;
+                body["reason"].as_str().map(str::to_owned)
+            }
+            _ => None,
+        }
+    }
+
     /// The HTTP status of a denial.
     pub(crate) fn http_status(&self) -> Option<i32> {
         match CheckResponse::decode(self.message.as_slice()).ok()?.http_response? {
             HttpResponse::DeniedResponse(denied) => denied.status.map(|status| status.code),
+            _ => None,
+        }
+    }
+
+    /// A header of a denial.
+    pub(crate) fn denied_header(&self, name: &str) -> Option<String> {
+        match CheckResponse::decode(self.message.as_slice()).ok()?.http_response? {
+            HttpResponse::DeniedResponse(denied) => {
+                let headers = denied.headers.into_iter().filter_map(|option| option.header);
+                headers.into_iter().find(|header| header.key == name).map(|header| header.value)
+            }
             _ => None,
         }
     }
@@ -91,6 +118,15 @@ pub(crate) fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
     frame.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
     frame.extend_from_slice(message);
     frame
+}
+
+async fn send(mut connection: SendRequest<Full<Bytes>>, request: http::Request<Full<Bytes>>) -> Answer {
+    let (head, body) = connection.send_request(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap();
+    let status = head.headers.get("grpc-status").or_else(|| body.trailers()?.get("grpc-status"));
+    let grpc_status = status.map(|status| status.to_str().unwrap().to_owned()).unwrap_or_default();
+    let bytes = body.to_bytes();
+    Answer { grpc_status, message: bytes.get(5..).unwrap_or_default().to_vec() }
 }
 
 async fn handshake<I>(io: I) -> SendRequest<Full<Bytes>>

@@ -1,4 +1,4 @@
-//! An issuer whose keys are in a file, and its tokens.
+//! Keys, their tokens, and an issuer whose keys are in a file.
 
 use std::fs;
 
@@ -9,22 +9,47 @@ use jsonwebtoken::Algorithm;
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::Header;
 use jsonwebtoken::jwk::Jwk;
+use serde_json::Value as Json;
 use serde_json::json;
+
+/// A key that signs, named by a number of its own.
+pub(crate) struct Key {
+    private: EncodingKey,
+    kid: String,
+}
 
 /// A folder with the issuer's keys, and with what it revokes.
 pub(crate) struct Issuer {
     folder: tempfile::TempDir,
-    key: EncodingKey,
+    key: Key,
+}
+
+impl Key {
+    pub(crate) fn new() -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let private = EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref());
+        Self { private, kid: uuid::Uuid::new_v4().to_string() }
+    }
+
+    /// The public half, as a JWK Set has it.
+    pub(crate) fn public(&self) -> Jwk {
+        let mut jwk = Jwk::from_encoding_key(&self.private, Algorithm::ES256).unwrap();
+        jwk.common.key_id = Some(self.kid.clone());
+        jwk
+    }
+
+    /// A token with these claims.
+    pub(crate) fn sign(&self, claims: &Json) -> String {
+        let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, claims, &self.private).unwrap()
+    }
 }
 
 impl Issuer {
     /// A new key, in its file, and nothing revoked.
     pub(crate) fn new() -> Self {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
-        let key = EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref());
-        let jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("jwks.json"), json!({"keys": [jwk]}).to_string()).unwrap();
+        let (key, folder) = (Key::new(), tempfile::tempdir().unwrap());
+        fs::write(folder.path().join("jwks.json"), json!({"keys": [key.public()]}).to_string()).unwrap();
         let issuer = Self { folder, key };
         issuer.revoke("[]");
         issuer
@@ -51,10 +76,31 @@ impl Issuer {
         fs::remove_file(self.folder.path().join("revoked.json")).unwrap();
     }
 
+    /// Writes a file beside them, and says where.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
     /// A token with this `jti`, good for an hour.
     pub(crate) fn token(&self, jti: &str) -> String {
+        self.token_with(json!({"jti": jti}))
+    }
+
+    /// A token with these claims more, good for an hour.
+    pub(crate) fn token_with(&self, more: Json) -> String {
         let exp = UnixTime::now().plus_seconds(3600).seconds();
-        let claims = json!({"iss": "https://idp.example", "sub": "alice", "aud": "a", "exp": exp, "jti": jti});
-        jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &self.key).unwrap()
+        let mut claims = json!({"iss": "https://idp.example", "sub": "alice", "aud": "a", "exp": exp});
+        claims.as_object_mut().unwrap().append(&mut serde_json::from_value(more).unwrap());
+        self.key.sign(&claims)
+    }
+
+    /// A token by a key of this name, which the issuer does not have.
+    pub(crate) fn token_named(&self, kid: &str) -> String {
+        let exp = UnixTime::now().plus_seconds(3600).seconds();
+        let claims = json!({"iss": "https://idp.example", "sub": "alice", "aud": "a", "exp": exp});
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, &claims, &self.key.private).unwrap()
     }
 }

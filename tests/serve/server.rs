@@ -90,6 +90,16 @@ impl Server {
         get(self.ports[1], path)
     }
 
+    /// The sum of a metric's series whose labels contain all of these texts, in whole numbers.
+    pub(crate) fn metric(&self, name: &str, labels: &[&str]) -> u64 {
+        let metrics = self.probe("/metrics").1;
+        let of_this_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let series =
+            metrics.lines().filter(of_this_name).filter(|line| labels.iter().all(|label| line.contains(label)));
+        let value = |line: &str| line.rsplit(' ').next()?.trim_end_matches(".0").parse::<u64>().ok();
+        series.map(|line| value(line).unwrap_or_else(|| panic!("no whole number: {line}"))).sum()
+    }
+
     /// Status and body of a GET on the private port.
     pub(crate) fn private(&self, path: &str) -> (u16, String) {
         get(self.ports[2], path)
@@ -119,6 +129,12 @@ impl Server {
     pub(crate) fn records(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.path().join("stdout")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// All that it has written, of either log.
+    pub(crate) fn outputs(&self) -> String {
+        let text = fs::read_to_string(self.folder.path().join("stdout")).unwrap();
+        format!("{text}{}", self.log())
     }
 
     fn signal(&self, name: &str) {

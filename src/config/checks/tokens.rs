@@ -14,10 +14,13 @@ pub(crate) fn dpop(section: &mut Section<'_>, config: &DpopConfig) {
     if config.max_age.subsec_nanos() != 0 {
         section.refuse(&["max_age"], "is no whole number of seconds", "write it in seconds, as `60s`");
     }
-    for key in ["max_age", "nonce"] {
+    for key in ["max_age", "nonce", "nonce_secret_file"] {
         if config.targets.is_empty() && section.has(key) {
             section.warn(key, "is only looked at with `targets`", "say where the services are reached, or remove it");
         }
+    }
+    if !config.targets.is_empty() && !config.nonce && config.nonce_secret_file.is_some() {
+        section.warn("nonce_secret_file", "is only looked at with `nonce: true`", "set dpop.nonce: true, or remove it");
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) fn dpop(section: &mut Section<'_>) -> Option<DpopConfig> {
         targets: section.get("targets", list(target).at_most(limits::AUDIENCES), "[]"),
         max_age: section.get("max_age", duration(limits::PROOF_AGE), "1m"),
         nonce: section.get("nonce", boolean(), "false"),
+        nonce_secret_file: section.optional("nonce_secret_file", file("secret's file"), "a key of each process's own"),
+        nonce_secret: None,
     };
     rules::dpop(section, &config);
     (!config.targets.is_empty()).then_some(config)

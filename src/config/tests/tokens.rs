@@ -48,6 +48,12 @@ fn what_could_never_be_proven_is_an_error() {
         ("", "dpop: {targets: ['https://a'], nonce: maybe}\n", "dpop.nonce: `maybe` is no boolean"),
         ("", "dpop: {nonce: true}\n", "dpop.nonce: is only looked at with `targets`"),
         ("", "dpop: {max_age: 30s}\n", "dpop.max_age: is only looked at with `targets`"),
+        ("", "dpop: {nonce_secret_file: nonce.secret}\n", "dpop.nonce_secret_file: is only looked at with `targets`"),
+        (
+            "",
+            "dpop: {targets: ['https://a'], nonce_secret_file: nonce.secret}\n",
+            "dpop.nonce_secret_file: is only looked at with `nonce: true` (set dpop.nonce: true, or remove it)",
+        ),
     ] {
         let told = told(Folder::new().read(&with(issuer, more)));
         assert!(told.len() == 1 && told[0].contains(problem), "{issuer} {more}: {told:?}");

@@ -151,6 +151,8 @@ const BAD: &[(&str, &str, &str)] = &[
     ("dpop.targets[0]", "[orders.example]", "`orders.example` does not begin with `https://` or `http://`"),
     ("dpop.max_age", "6m", "`6m` is no duration from 1s to 5m"),
     ("dpop.nonce", "on", "`on` is no boolean"),
+    ("dpop.nonce_secret_file", "nowhere", "`nowhere` does not exist"),
+    ("dpop.nonce_secret_file", "policies", "`policies` is a folder, not a file"),
     ("policy.paths", "policies", "takes a list, not a single value"),
     ("policy.paths[0]", "[nowhere]", "`nowhere` does not exist"),
     ("policy.path", "//", "`//` names no rule (write it like"),

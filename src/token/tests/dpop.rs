@@ -2,6 +2,7 @@
 
 mod bindings;
 mod laws;
+mod nonces;
 
 use std::sync::Arc;
 

@@ -83,7 +83,7 @@ pub(super) fn issuer(name: &str) -> IssuerConfig {
 /// How proofs are judged.
 pub(super) fn dpop() -> DpopConfig {
     let targets = vec!["https://orders.example".to_owned(), "http://billing.example:8080/v1".to_owned()];
-    DpopConfig { targets, max_age: Duration::from_mins(1), nonce: false }
+    DpopConfig { targets, max_age: Duration::from_mins(1), nonce: false, nonce_secret_file: None, nonce_secret: None }
 }
 
 /// A workload with this SPIFFE ID, and a certificate of this SHA-256 where one is given.
