@@ -360,6 +360,28 @@ fn every_check_has_one_record_and_one_count() {
 }
 
 #[test]
+fn k4_where_records_are_required_nothing_is_allowed_without_one() {
+    let required = format!("{OPEN}decision_log: {{required: true}}\n");
+    let full = Server::start_with_full_disk(&required, ALLOW_GET);
+    let client = Wire::connect(&full.tcp());
+    // The first write says that nothing is taken.
+    eventually("checks are refused", || client.check(&request("GET")).allowed() == Some(false));
+    for _time in 0..20 {
+        let refused = client.check(&request("GET"));
+        assert_eq!((refused.grpc_status.as_str(), refused.allowed()), ("0", Some(false)));
+    }
+    let metrics = full.probe("/metrics").1;
+    let series = "countersign_checks_total{decision=\"deny\",reason=\"server_log_unavailable\"} ";
+    let counted = metrics.lines().find_map(|line| line.strip_prefix(series)?.parse().ok());
+    assert!(counted.is_some_and(|counted: u64| counted > 20), "{metrics}");
+
+    let whole = Server::start(&required, ALLOW_GET);
+    let client = Wire::connect(&whole.tcp());
+    assert!((0..100).all(|_| client.check(&request("GET")).allowed() == Some(true)));
+    eventually("all are written", || whole.records().len() == 100);
+}
+
+#[test]
 fn the_configuration_is_shown_on_the_private_side_alone() {
     let server = Server::start(OPEN, ALLOW_GET);
     assert_eq!(server.probe("/config").0, 404);

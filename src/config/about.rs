@@ -292,6 +292,10 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
         "decision_log.queue",
         "Records that wait for the writer. What comes beyond them is dropped and counted: no request waits for its record.",
     ),
+    (
+        "decision_log.required",
+        "Refuse a check whose record would be lost (`server_log_unavailable`): because the queue is full, or because the last write failed.",
+    ),
     ("telemetry", "What the program says of itself, on standard error."),
     ("telemetry.log_level", "The least that is said."),
 ];

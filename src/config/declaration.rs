@@ -236,12 +236,15 @@ fn routes(section: &mut Section<'_>, mode: Compatibility, policy: &policy::Confi
 }
 
 fn decision_log(section: &mut Section<'_>) -> decision_log::Config {
-    decision_log::Config {
+    let config = decision_log::Config {
         enabled: section.get("enabled", boolean(), "true"),
         include_input: section.get("include_input", boolean(), "false"),
         mask: section.get("mask", list(text("JSON pointer").checked(checks::json_pointer)), "[]"),
         queue: section.get("queue", integer(limits::LOG_QUEUE), "8192"),
-    }
+        required: section.get("required", boolean(), "false"),
+    };
+    checks::required_records(section, &config);
+    config
 }
 
 fn telemetry(section: &mut Section<'_>) -> Telemetry {

@@ -123,6 +123,9 @@ impl Worker {
         let wait = deadline.unwrap_or(DEFAULT_DEADLINE).saturating_sub(ANSWER_MARGIN).min(MAX_WAIT);
         let until = Instant::now().checked_add(wait);
         let mut guard = self.open(trace);
+        if guard.reserve(wire.len()).is_err() {
+            return self.refuse(unrecorded(), &mut guard);
+        }
         let mut waited = Waited::default();
         loop {
             match self.check(&wire, &waited, &mut guard) {
@@ -138,9 +141,12 @@ impl Worker {
 
     /// Denies a call whose message the transport did not deliver: too long, compressed, none, or not in time.
     pub(super) fn refuse_unread(&self, denial: Denial, trace: Option<TraceContext>) -> CheckResponse {
-        let mut guard = self.open(trace);
+        self.refuse(denial, &mut self.open(trace))
+    }
+
+    fn refuse(&self, denial: Denial, guard: &mut Guard) -> CheckResponse {
         let options = self.state.borrow().as_ref().map(|state| state.options).unwrap_or_default();
-        Self::deny(denial, options, &mut guard)
+        Self::deny(denial, options, guard)
     }
 
     fn open(&self, trace: Option<TraceContext>) -> Guard {
@@ -195,6 +201,10 @@ impl Worker {
         let _place = Place::take(&self.waiting, bytes).ok_or(Reason::ServerOverloaded)?;
         timeout_at(until, waiting).await.map_err(|_out_of_time| Reason::ServerDeadline)
     }
+}
+
+fn unrecorded() -> Denial {
+    Denial::new(Reason::ServerLogUnavailable, "records are required, and this one would be lost")
 }
 
 /// A place among the waiting, given back when dropped: also where the proxy gives the call up.
