@@ -125,7 +125,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ("issuers[].introspection.client_id", "As which client to ask."),
     (
         "issuers[].introspection.client_secret_file",
-        "A file that holds the client's secret and nothing else. Read again each minute, and after a question that failed.",
+        "A file that holds the client's secret and nothing else. Read again each minute, and a second after a question that failed.",
     ),
     ("issuers[].introspection.ca_file", "Authorities, in PEM, that the endpoint must be certified by, and no others."),
     (

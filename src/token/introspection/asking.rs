@@ -47,6 +47,12 @@ const MAX_INACTIVE: usize = 16_384;
 /// How long the secret and the root certificates are used before their files are read again.
 const REOPEN: Duration = Duration::from_mins(1);
 
+/// After so many failures in a row the issuer is left alone for a [`PAUSE`]: whoever is in trouble is not pressed, and a
+/// flood of tokens costs no flood of connections.
+const MAX_FAILURES: u32 = 8;
+/// How long.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// SHA-256 of a token.
 type Name = [u8; 32];
 /// Where one check waits.
@@ -125,14 +131,17 @@ struct Asking {
     limits: FetchLimits,
     questions: mpsc::Receiver<Asked>,
     metrics: Arc<Metrics>,
+    /// Where to ask, and until when that is taken for true.
     endpoint: Option<(Endpoint, Instant)>,
     running: JoinSet<Done>,
     names: HashMap<Id, Name>,
     waiting: HashMap<Name, Vec<Waiter>>,
     active: Cache<Name, Kept, Weight>,
     inactive: Cache<Name, Kept>,
-    /// Whether the last question failed, so that the log is told of a change and not of each.
-    failing: bool,
+    /// Questions that failed since the last that did not.
+    failures: u32,
+    /// Until when nothing is asked.
+    paused_until: Option<Instant>,
 }
 
 /// An answer, and when it was asked for.
@@ -171,7 +180,8 @@ impl Asking {
             waiting: HashMap::new(),
             active: Cache::with_weighter(MAX_ACTIVE, MAX_ACTIVE_BYTES, Weight),
             inactive: Cache::new(MAX_INACTIVE),
-            failing: false,
+            failures: 0,
+            paused_until: None,
         }
     }
 
@@ -213,6 +223,10 @@ impl Asking {
             waiters.push(waiter);
             return;
         }
+        if self.paused_until.is_some_and(|until| Instant::now() < until) {
+            answer_to(waiter, Err(Reason::TokenIntrospectionUnavailable));
+            return;
+        }
         self.waiting.insert(name, vec![waiter]);
         match self.endpoint().await {
             Ok(endpoint) => {
@@ -230,13 +244,13 @@ impl Asking {
     }
 
     async fn endpoint(&mut self) -> Result<Endpoint, AskError> {
-        if let Some((endpoint, opened)) = &self.endpoint
-            && opened.elapsed() < REOPEN
+        if let Some((endpoint, until)) = &self.endpoint
+            && Instant::now() < *until
         {
             return Ok(endpoint.clone());
         }
         let endpoint = Endpoint::open(&self.config).await?;
-        self.endpoint = Some((endpoint.clone(), Instant::now()));
+        self.endpoint = Instant::now().checked_add(REOPEN).map(|until| (endpoint.clone(), until));
         Ok(endpoint)
     }
 
@@ -244,8 +258,6 @@ impl Asking {
         let told = match answer {
             Ok((since, answer)) => Ok(self.keep(name, Kept { answer: Arc::new(answer), since })),
             Err(error) => {
-                // A secret that was changed at both ends is read again at once.
-                self.endpoint = None;
                 self.failed(&error);
                 Err(Reason::TokenIntrospectionUnavailable)
             }
@@ -256,7 +268,7 @@ impl Asking {
     }
 
     fn keep(&mut self, name: Name, kept: Kept) -> Arc<Answer> {
-        if std::mem::replace(&mut self.failing, false) {
+        if std::mem::take(&mut self.failures) > 0 {
             tracing::info!(issuer = self.issuer, "the introspection endpoint answers again");
         }
         let answer = Arc::clone(&kept.answer);
@@ -274,8 +286,15 @@ impl Asking {
 
     fn failed(&mut self, error: &AskError) {
         self.metrics.introspected(&self.issuer, Introspection::Failed);
-        if !std::mem::replace(&mut self.failing, true) {
+        if self.failures == 0 {
             tracing::warn!(issuer = self.issuer, %error, "the introspection endpoint gives no answer");
+        }
+        self.failures = self.failures.saturating_add(1);
+        let later = Instant::now().checked_add(PAUSE);
+        self.paused_until = later.filter(|_| self.failures >= MAX_FAILURES);
+        // A secret that was changed at both ends is read again soon, but not for every failure.
+        if let Some(((_, until), later)) = self.endpoint.as_mut().zip(later) {
+            *until = later.min(*until);
         }
     }
 }
