@@ -152,7 +152,7 @@ fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
     let introspection = section.section("introspection", tokens::introspection);
     let is_keyless = introspection.is_some() && !section.has("keys");
     let keys = section.section("keys", |section| keys(section, is_keyless));
-    let algorithms = section.optional("algorithms", some(words::algorithm()), "refused, but of an issuer without keys");
+    let algorithms = section.optional("algorithms", some(words::algorithm()), "none");
     checks::tokens::algorithms(section, is_keyless, algorithms.is_some());
     let config = IssuerConfig {
         issuer,
