@@ -48,12 +48,19 @@ pub(super) fn stamp(
     if rules.output.compatibility == Compatibility::OpaEnvoy {
         return Ok(Decision::Allow(grant));
     }
-    check_txn_token(facts.attributes.http())?;
-    remove_spent(&mut grant.effects, &rules.identity);
+    let (http, effects) = (facts.attributes.http(), &mut grant.effects);
+    check_txn_token(http)?;
+    remove_spent(effects, &rules.identity);
     if route.txn_token == TxnToken::Remove {
-        remove_txn_token(&mut grant.effects, facts.attributes.http());
+        remove_txn_token(effects, http);
     }
-    let prefix = rules.output.owned_prefix.as_str();
+    set_owned(effects, facts, decision_id, &rules.output.owned_prefix)?;
+    effects.explicit = true;
+    Ok(Decision::Allow(grant))
+}
+
+/// Sets the owned headers that have a value, and removes the others and what the client sent under the prefix.
+fn set_owned(effects: &mut Effects, facts: &Facts<'_>, decision_id: Uuid, prefix: &str) -> Result<(), Denial> {
     let owned = [
         ("caller", facts.caller.map(|caller| Cow::Borrowed(caller.spiffe_id.as_str()))),
         ("user", facts.user.map(|user| encoded(&user.subject))),
@@ -64,36 +71,31 @@ pub(super) fn stamp(
     for (name, value) in owned {
         let name = format!("{prefix}{name}");
         match value {
-            None => grant.effects.headers_to_remove.push(name),
+            None => effects.headers_to_remove.push(name),
             Some(value) => set.push(HeaderField::new(&name, &value).map_err(|fault| too_long(&name, fault))?),
         }
     }
-    if let Some(http) = facts.attributes.http() {
-        for (name, _) in http.header_fields() {
-            let is_set = set.iter().any(|field| field.name().eq_ignore_ascii_case(name));
-            let is_listed = grant.effects.headers_to_remove.iter().any(|listed| listed == name);
-            if begins_folded(name, prefix) && !is_set && !is_listed {
-                grant.effects.headers_to_remove.push(name.to_owned());
-            }
+    for (name, _) in facts.attributes.http().into_iter().flat_map(Http::header_fields) {
+        let is_set = set.iter().any(|field| field.name().eq_ignore_ascii_case(name));
+        let is_listed = effects.headers_to_remove.iter().any(|listed| listed == name);
+        if begins_folded(name, prefix) && !is_set && !is_listed {
+            effects.headers_to_remove.push(name.to_owned());
         }
     }
-    grant.effects.headers.append(&mut set);
-    grant.effects.explicit = true;
-    Ok(Decision::Allow(grant))
+    effects.headers.append(&mut set);
+    Ok(())
 }
 
 /// Nobody can say which of two transaction tokens the upstream would take.
 fn check_txn_token(http: Option<&Http>) -> Result<(), Denial> {
     match http.map_or(Ok(None), |http| http.single_header(TXN_TOKEN)) {
-        // Where a proxy joined several, the comma is in no token.
-        Ok(Some(value)) if value.contains(',') => Err(several()),
-        Err(HeaderProblem::Repeated) => Err(several()),
-        Ok(_) | Err(HeaderProblem::NotText) => Ok(()),
+        // No token has a comma: a proxy joined several.
+        Ok(Some(value)) if !value.contains(',') => Ok(()),
+        Ok(Some(_)) | Err(HeaderProblem::Repeated) => {
+            Err(Denial::new(Reason::TokenRepeated, "several transaction tokens"))
+        }
+        Ok(None) | Err(HeaderProblem::NotText) => Ok(()),
     }
-}
-
-fn several() -> Denial {
-    Denial::new(Reason::TokenRepeated, "several transaction tokens")
 }
 
 /// Takes away the header of a JWT-SVID: it was for this place, and what is used up here goes no further, or whoever gets

@@ -153,7 +153,7 @@ fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
     let is_keyless = introspection.is_some() && !section.has("keys");
     let keys = section.section("keys", |section| keys(section, is_keyless));
     let algorithms = section.optional("algorithms", some(words::algorithm()), "none");
-    checks::tokens::algorithms(section, is_keyless, algorithms.is_some());
+    checks::tokens::algorithms(section, &keys, algorithms.as_deref());
     let config = IssuerConfig {
         issuer,
         keys,

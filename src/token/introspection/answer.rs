@@ -13,14 +13,14 @@ use crate::jose::CLAIM_LIMITS;
 use crate::jose::json;
 use crate::jose::json::JsonError;
 
-/// An issuer's word on one token.
+/// An issuer's answer about one token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// Whose word it is.
+    /// Whose answer it is.
     pub issuer: String,
-    /// When it was given.
+    /// When it was asked for: it holds from then on, so that a token withdrawn meanwhile is not taken for longer.
     pub at: UnixTime,
-    /// What the token says; `None`: it is good for nothing, or never was.
+    /// The members of the answer, which are the token's claims; `None`: the token is not active.
     pub claims: Option<Map<String, Json>>,
 }
 
