@@ -19,9 +19,12 @@ help: ## Say what there is
 
 ##@ Try it
 
+# Which demo, where it is not the plain one.
+DEMO = $(if $(and $(SPIRE),$(OIDC)),$(error SPIRE and OIDC are two demos: name one),$(if $(SPIRE),spire)$(if $(OIDC),oidc))
+
 .PHONY: demo
-demo: tools-demo$(if $(SPIRE),-spire) ## Two agents, two users and a real Envoy, in seconds once it is built; with SPIRE=1 real SPIRE too, which needs Go
-	@python3 tools/demo$(if $(SPIRE),_spire).py
+demo: tools-demo$(DEMO:%=-%) ## Two agents, two users and a real Envoy, in seconds once it is built; SPIRE=1 (needs Go): with real SPIRE; OIDC=1 (needs Node.js): with users who log in; OIDC=browser: you log in
+	@python3 -B tools/demo$(DEMO:%=_%).py $(if $(filter browser,$(OIDC)),--browser)
 
 ##@ Test
 
@@ -114,6 +117,9 @@ tools-demo: $(ENVOY)
 
 .PHONY: tools-demo-spire
 tools-demo-spire: $(ENVOY) $(SPIRE_SERVER) $(SPIRE_AGENT)
+
+.PHONY: tools-demo-oidc
+tools-demo-oidc: $(ENVOY) $(OIDC_PROVIDER)
 
 .PHONY: tools-test
 tools-test: $(ENVOY) $(GHZ) $(OPA)

@@ -75,7 +75,15 @@ fn stages(criterion: &mut Criterion) {
     let http = attributes.http().unwrap();
     let credential = token::credential(http).unwrap().unwrap();
     let proofs = token::Proofs::new();
-    let presented = token::Presented { credential, http, caller: None, proof: Possession::Optional, proofs: &proofs };
+    let presented = token::Presented {
+        credential,
+        http,
+        caller: None,
+        proof: Possession::Optional,
+        issuers: None,
+        proofs: &proofs,
+        answer: None,
+    };
     let mut verifier = token::Verifier::new(Arc::clone(&config));
     criterion.bench_function("token, cached", |bench| {
         bench.iter(|| verifier.verify(black_box(&presented), &keys, NOW).unwrap());

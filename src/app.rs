@@ -124,6 +124,7 @@ impl App {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let settings = &self.loaded.settings;
         let mut problems = runtime.block_on(token::refresh::check_files(&settings.token));
+        problems.extend(runtime.block_on(token::introspection::check_files(&settings.token)));
         problems.extend(runtime.block_on(trust::refresh::check_files(&settings.spiffe)));
         Ok(problems.into_iter().map(|problem| problem.in_file(self.path.display().to_string())).collect())
     }

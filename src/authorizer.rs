@@ -2,8 +2,8 @@
 //!
 //! The stages run in the order in which they can be believed: the route says what must be proven, the caller and the
 //! user are proven, the request is read, and the policy decides on all of it. Each is synchronous, takes time as a
-//! value and does no I/O; the first that refuses ends the check. The one thing a check can wait for, a key that the
-//! issuer has and this revision has not, is handed back to the edge as [`Step::NeedsKeys`].
+//! value and does no I/O; the first that refuses ends the check. What only a token's issuer can tell, a new key or whether
+//! the token is still good, is handed back to the edge as [`Step::Needs`]: the one thing that a check can wait for.
 
 mod owned;
 mod resources;
@@ -24,12 +24,12 @@ use crate::decision_log::Record;
 use crate::facts::Attributes;
 use crate::facts::Caller;
 use crate::facts::Facts;
-use crate::facts::Http;
 use crate::facts::Shape;
 use crate::facts::User;
 use crate::identity;
 use crate::input;
 use crate::policy;
+use crate::route;
 use crate::route::Defaults;
 use crate::route::Requirement;
 use crate::route::Resources;
@@ -38,6 +38,7 @@ use crate::route::TokenMode;
 use crate::telemetry::Stage;
 use crate::telemetry::Stopwatch;
 use crate::token;
+use crate::token::Waited;
 use crate::trust;
 
 /// Everything that one decision holds fixed, under one number.
@@ -104,8 +105,8 @@ pub struct Check<'a> {
     pub decision_id: Uuid,
     /// The time at which everything is judged.
     pub now: UnixTime,
-    /// What to answer where a key is unknown: `None` while the edge can still wait for it.
-    pub unknown_key: Option<Reason>,
+    /// What the edge has waited for already.
+    pub waited: &'a Waited,
 }
 
 /// Where a check has come to.
@@ -115,8 +116,8 @@ pub enum Step {
     Decided(Decision),
     /// At its end, with nothing decided: the request is for a public document.
     Answered(Document),
-    /// The token names a key that its issuer may have and this revision has not.
-    NeedsKeys(token::IssuerIndex),
+    /// Nowhere without this; of which a check that was made again needs nothing a second time.
+    Needs(token::Need),
 }
 
 impl Authorizer {
@@ -177,11 +178,11 @@ impl Authorizer {
         match self.run_stages(check, record, watch) {
             Ok(decision) => Step::Decided(decision),
             Err(token::Refusal::Denied(denial)) => Step::Decided(Decision::Deny(denial)),
-            Err(token::Refusal::NeedsKeys(issuer)) => match check.unknown_key {
-                None => Step::NeedsKeys(issuer),
-                Some(reason) => {
+            Err(token::Refusal::Needs(need)) => match (&need, check.waited.keys) {
+                (token::Need::Keys(_), Some(reason)) => {
                     Step::Decided(Decision::Deny(Denial::new(reason, "the issuer has no key for this token")))
                 }
+                (token::Need::Keys(_) | token::Need::Answer(_), _) => Step::Needs(need),
             },
         }
     }
@@ -197,6 +198,7 @@ impl Authorizer {
         let Check { attributes, now, .. } = *check;
 
         let route = rules.routes.route(attributes)?;
+        check_issuers(&route, &rules.token)?;
         record.entry_point = rules.entry_point(route.path);
 
         record.caller = self.identity.resolve(attributes, &revision.trust, now)?;
@@ -205,7 +207,7 @@ impl Authorizer {
         }
         watch.lap(Stage::Identity);
 
-        record.user = self.user(&revision, attributes.http(), &route, record.caller.as_ref(), now)?;
+        record.user = self.user(&revision, check, &route, record.caller.as_ref())?;
         watch.lap(Stage::Token);
 
         let request = record.request.insert(input::view(attributes, &rules.input)?);
@@ -238,21 +240,29 @@ impl Authorizer {
     fn user(
         &mut self,
         revision: &Revision,
-        http: Option<&Http>,
+        check: &Check<'_>,
         route: &Route<'_>,
         caller: Option<&Caller>,
-        now: UnixTime,
     ) -> Result<Option<Arc<User>>, token::Refusal> {
         if route.token == TokenMode::Off {
             return Ok(None);
         }
         let required = route.token == TokenMode::Required;
-        let Some(http) = http else { return if required { Err(incomplete().into()) } else { Ok(None) } };
+        let Some(http) = check.attributes.http() else {
+            return if required { Err(incomplete().into()) } else { Ok(None) };
+        };
         match token::credential(http)? {
             Some(credential) => {
-                let proofs = &revision.proofs;
-                let presented = token::Presented { credential, http, caller, proof: route.proof, proofs };
-                self.token.verify(&presented, &revision.keys, now).map(Some)
+                let presented = token::Presented {
+                    credential,
+                    http,
+                    caller,
+                    proof: route.proof,
+                    issuers: route.issuers,
+                    proofs: &revision.proofs,
+                    answer: check.waited.answer.as_ref(),
+                };
+                self.token.verify(&presented, &revision.keys, check.now).map(Some)
             }
             None if required => Err(Denial::new(Reason::TokenMissing, "no authorization header").into()),
             None => Ok(None),
@@ -262,6 +272,15 @@ impl Authorizer {
 
 fn verifier(rules: &Rules) -> token::Verifier {
     token::Verifier::new(Arc::clone(&rules.token)).revoking(Arc::clone(&rules.revoked))
+}
+
+/// A misspelt issuer must not leave a route with fewer issuers than its author meant.
+fn check_issuers(route: &Route<'_>, config: &token::Config) -> Result<(), Denial> {
+    let unknown = |names: &&str| config.index_of(names).is_none();
+    match route.issuers.and_then(|names| names.split(' ').find(unknown)) {
+        Some(unknown) => Err(route::invalid("countersign.issuers names an issuer that is not configured", unknown)),
+        None => Ok(()),
+    }
 }
 
 fn incomplete() -> Denial {

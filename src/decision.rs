@@ -35,14 +35,29 @@ pub enum Decision {
 /// A public document that answers a request in the upstream's place. It is no [`Decision`], so that none can be made of it,
 /// and to the proxy it is a refusal: no request goes on with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
-    /// JSON, sent with the status [`Self::HTTP_STATUS`] to whoever asks.
-    pub json: Arc<str>,
+pub enum Document {
+    /// The document itself, JSON, sent to whoever asks.
+    Json(Arc<str>),
+    /// What a browser asks before it asks for the document on behalf of another origin's page (CORS preflight).
+    Preflight,
 }
 
 impl Document {
-    /// The status that goes with every document.
-    pub const HTTP_STATUS: u16 = 200;
+    /// The status that goes with it: a preflight's answer has no content.
+    pub const fn http_status(&self) -> u16 {
+        match self {
+            Self::Json(_) => 200,
+            Self::Preflight => 204,
+        }
+    }
+
+    /// What is sent, where it has content.
+    pub fn body(&self) -> &str {
+        match self {
+            Self::Json(json) => json,
+            Self::Preflight => "",
+        }
+    }
 }
 
 /// Permission, and what it does to the request.

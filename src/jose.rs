@@ -25,6 +25,7 @@ pub use jwks::KeySet;
 pub use jwks::KeySetError;
 pub use jwks::KeyUse;
 pub use jwks::NoKey;
+pub use jws::CLAIM_LIMITS;
 pub use jws::Compact;
 pub use jws::EmbeddedKey;
 pub use jws::Header;

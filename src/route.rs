@@ -84,6 +84,8 @@ pub struct Route<'a> {
     pub token: TokenMode,
     /// Whether the token must be bound, beside what its issuer asks.
     pub proof: Possession,
+    /// The issuers whose tokens are taken, with one space between two; `None`: all that are configured.
+    pub issuers: Option<&'a str>,
     /// The rule asked.
     pub path: &'a str,
 }
@@ -137,13 +139,14 @@ impl Defaults {
     /// [`Reason::ServerRouteInvalid`] for an unknown `countersign.` key or value.
     pub fn route<'a>(&'a self, attributes: &'a Attributes) -> Result<Route<'a>, Denial> {
         let proof = Possession::Optional;
-        let mut route = Route { caller: self.caller, token: self.token, proof, path: &self.path };
+        let mut route = Route { caller: self.caller, token: self.token, proof, issuers: None, path: &self.path };
         for (key, value) in attributes.context_extensions.iter().filter(|(key, _)| is_ours(key)) {
             let bad_value = || invalid(&format!("unknown value of {key}"), value);
             match key.as_str() {
                 "countersign.caller" => route.caller = named(Requirement::NAMES, value).ok_or_else(bad_value)?,
                 "countersign.token" => route.token = named(TokenMode::NAMES, value).ok_or_else(bad_value)?,
                 "countersign.proof" => route.proof = named(Possession::NAMES, value).ok_or_else(bad_value)?,
+                "countersign.issuers" => route.issuers = Some(value),
                 "countersign.path" => {
                     check_path(value).map_err(|_fault| bad_value())?;
                     route.path = value;
@@ -178,7 +181,8 @@ fn named<T: Copy>(names: &[(&str, T)], name: &str) -> Option<T> {
     names.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
 }
 
-fn invalid(what: &str, word: &str) -> Denial {
+/// The refusal of a route that says what is not understood.
+pub fn invalid(what: &str, word: &str) -> Denial {
     let shown: String = word.escape_debug().take(SHOWN_CHARS).collect();
     Denial::new(Reason::ServerRouteInvalid, format!("context_extensions: {what}: `{shown}`"))
 }
@@ -207,8 +211,13 @@ mod tests {
     #[test]
     fn a_silent_route_has_the_defaults() {
         let proof = Possession::Optional;
-        let expected =
-            Route { caller: Requirement::Required, token: TokenMode::Required, proof, path: "envoy/authz/allow" };
+        let expected = Route {
+            caller: Requirement::Required,
+            token: TokenMode::Required,
+            proof,
+            issuers: None,
+            path: "envoy/authz/allow",
+        };
         let foreign = extensions(&[("team", "payments"), ("counter", "1"), ("é", "2")]);
         for attributes in [Attributes::default(), foreign] {
             assert_eq!(defaults().route(&attributes).unwrap(), expected);
@@ -221,11 +230,17 @@ mod tests {
             ("countersign.caller", "optional"),
             ("countersign.token", "off"),
             ("countersign.proof", "dpop"),
+            ("countersign.issuers", "https://idp.example https://sts.example"),
             ("countersign.path", "orders/admin/allow"),
         ]);
         let proof = Possession::Dpop;
-        let expected =
-            Route { caller: Requirement::Optional, token: TokenMode::Off, proof, path: "orders/admin/allow" };
+        let expected = Route {
+            caller: Requirement::Optional,
+            token: TokenMode::Off,
+            proof,
+            issuers: Some("https://idp.example https://sts.example"),
+            path: "orders/admin/allow",
+        };
         assert_eq!(defaults().route(&attributes).unwrap(), expected);
     }
 

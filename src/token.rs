@@ -2,8 +2,8 @@
 //!
 //! [`credential()`] finds the token in the request, a [`Verifier`] proves it against an immutable snapshot of every issuer's
 //! keys ([`KeySets`]), and [`refresh`] keeps that snapshot fresh in the background. Verifying does no I/O: a token whose
-//! key is not in the snapshot is answered with [`Refusal::NeedsKeys`], and the edge waits for a refresh instead. A token that is
-//! bound to a key is good only with a proof of it.
+//! key is not in the snapshot, or that its issuer must be asked about, is answered with [`Refusal::Needs`], and the edge
+//! waits for a refresh or for [`introspection`] instead. A token that is bound to a key is good only with a proof of it.
 //!
 //! Header and claim rules are this module's own (RFC 8725, RFC 9068), with time as a value; signatures are aws-lc's.
 
@@ -13,6 +13,7 @@ mod claims;
 mod credential;
 mod delegation;
 mod dpop;
+pub mod introspection;
 mod key_sets;
 mod mapped;
 mod pointer;
@@ -27,8 +28,14 @@ mod tests;
 pub use credential::Credential;
 pub use credential::credential;
 pub use dpop::DpopConfig;
+pub use dpop::NonceSecret;
 pub use dpop::PROOF_HEADER;
 pub use dpop::Proofs;
+pub use introspection::AskedTokens;
+pub use introspection::Introspected;
+pub use introspection::IntrospectionConfig;
+pub use introspection::IntrospectionHandle;
+pub use introspection::Question;
 pub use key_sets::IssuerKeys;
 pub use key_sets::KeySets;
 pub use mapped::ClaimPaths;
@@ -66,6 +73,8 @@ pub struct IssuerConfig {
     pub issuer: String,
     /// Where its keys come from.
     pub keys: KeySource,
+    /// How it is asked about tokens; `None`: it is not.
+    pub introspection: Option<IntrospectionConfig>,
     /// The algorithms its tokens may use.
     pub algorithms: Vec<Algorithm>,
     /// A token's `aud` must name one of these exactly; with none, no token is accepted.
@@ -126,6 +135,8 @@ pub enum KeySource {
         /// As in [`KeySource::Url`].
         ca_file: Option<PathBuf>,
     },
+    /// Nowhere: it is asked about each of its tokens, whatever they look like.
+    Nowhere,
 }
 
 /// Which of [`Config::issuers`].
@@ -149,8 +160,26 @@ impl Config {
 pub enum Refusal {
     /// It is refused.
     Denied(Denial),
+    /// It cannot be judged yet.
+    Needs(Need),
+}
+
+/// What a token cannot be judged without, and what only its issuer can give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
     /// It names a key that its issuer did not have when the keys were last fetched.
-    NeedsKeys(IssuerIndex),
+    Keys(IssuerIndex),
+    /// It must be asked about.
+    Answer(Question),
+}
+
+/// What was waited for, each at most once for a check.
+#[derive(Debug, Clone, Default)]
+pub struct Waited {
+    /// Newer keys: how to refuse a token whose key is not among them.
+    pub keys: Option<Reason>,
+    /// The issuer's word on the token.
+    pub answer: Option<Introspected>,
 }
 
 /// A user's token that cannot be read, or has no key.

@@ -68,6 +68,31 @@ fn revocation_files_that_are_not_understood_are_told_with_everything_else() {
 }
 
 #[test]
+fn l17_a_secret_of_nonces_that_is_none_is_told_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let dpop = "dpop: {targets: ['https://a'], nonce: true, nonce_secret_file: nonce.secret}\n";
+    fs::write(root.join("config.yaml"), format!("policy: {{paths: [policy.rego]}}\nroutes: {{token: off}}\n{dpop}"))
+        .unwrap();
+    fs::write(root.join("policy.rego"), "package envoy.authz\n\nallow := false\n").unwrap();
+    for (content, wanted, told) in [
+        (None, 2, "dpop.nonce_secret_file: `nonce.secret` does not exist"),
+        (Some("c4n4ry\n".to_owned()), 2, "nonce.secret`: holds 6 bytes, and a secret has at least 32"),
+        (Some("c4n4ry".repeat(1000)), 2, "the document has more than 4096 bytes"),
+        (Some("c4n4ry".repeat(6)), 0, ""),
+    ] {
+        if let Some(content) = content {
+            fs::write(root.join("nonce.secret"), content).unwrap();
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let output = command.arg("check").arg("-c").arg(root.join("config.yaml")).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(wanted), "{text}");
+        assert!(text.contains(told) && !text.contains("c4n4ry"), "{told}: {text}");
+    }
+}
+
+#[test]
 fn key_files_that_can_never_work_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();

@@ -120,7 +120,7 @@ fn module_file(module: &str) -> PathBuf {
 #[test]
 fn every_reason_named_exists() {
     const STAGES: [&str; 5] = ["request_", "caller_", "token_", "policy_", "server_"];
-    const OTHER_WORDS: [&str; 2] = ["policy_allowed", "request_headers_to_remove"];
+    const OTHER_WORDS: [&str; 3] = ["policy_allowed", "request_headers_to_remove", "token_use"];
     let known: Vec<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
     for page in
         ["docs/threats.md", "docs/spiffe.md", "docs/tokens.md", "docs/parity.md", "README.md", "ARCHITECTURE.md"]

@@ -21,8 +21,14 @@ mod e2e {
         mod harness;
 
         mod bound;
+        mod delegation;
+        mod demo;
+        mod dpop;
+        mod introspection;
         mod keycloak;
         mod light;
         mod login;
+        mod possession;
+        mod withdrawal;
     }
 }

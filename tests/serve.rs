@@ -4,6 +4,8 @@
 
 #[path = "serve/client.rs"]
 mod client;
+#[path = "serve/dpop.rs"]
+mod dpop;
 #[path = "serve/faults.rs"]
 mod faults;
 #[path = "serve/frames.rs"]
@@ -12,6 +14,10 @@ mod frames;
 mod issuer;
 #[path = "serve/key_server.rs"]
 mod key_server;
+#[path = "serve/nonces.rs"]
+mod nonces;
+#[path = "serve/secrets.rs"]
+mod secrets;
 #[path = "serve/server.rs"]
 mod server;
 

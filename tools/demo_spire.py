@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The demo with identities from SPIRE: two federated trust domains, each a real SPIRE server with its agent.
 
-Run by `make demo SPIRE=1`, which builds SPIRE once. As tools/demo.py, from which most comes; but here no certificate of a
-workload lies in a file: agents, Envoy and Countersign get theirs from the agent that attested them, for twenty seconds
-each, and new ones before those end.
+Run by `make demo SPIRE=1`, which builds SPIRE once. As tools/demo.py, but here no certificate of a workload lies in a
+file: agents, Envoy and Countersign get theirs from the agent that attested them, for twenty seconds each, and new ones
+before those end.
 """
 
 import dataclasses
@@ -14,14 +14,13 @@ import pathlib
 import ssl
 import string
 import subprocess
-import sys
 import time
 
-import demo
-from demo import ALICE
-from demo import Case
+import demo_stack
+from demo_stack import ALICE
+from demo_stack import Case
 
-CONFIG = demo.DEMO / "spire"
+CONFIG = demo_stack.DEMO / "spire"
 ROTATIONS = 2
 ROTATION_SECONDS = 60  # SPIRE renews after a part of a certificate's life: seconds are normal
 
@@ -71,7 +70,7 @@ CASES = [
 ]
 
 
-class SpireDemo(demo.Demo):
+class SpireDemo(demo_stack.Demo):
     """As the other demo, with SPIRE."""
 
     def start(self):
@@ -80,7 +79,7 @@ class SpireDemo(demo.Demo):
         command = [self.programs.dev_peers, "spire", "--dir", "."]
         command += ["--envoy", self.programs.envoy, "--countersign", self.programs.countersign]
         spire = self.spawn("spire", command)
-        self.agents = demo.wait_for("SPIRE", spire, lambda: json.loads(spire.first_line())["workload_apis"])
+        self.agents = demo_stack.wait_for("SPIRE", spire, lambda: json.loads(spire.first_line())["workload_apis"])
 
         self.start_countersign(CONFIG / "countersign.yaml")
         self.show_identity()
@@ -107,7 +106,7 @@ class SpireDemo(demo.Demo):
         expiries, answers, deadline = [self.expiry()], [], time.monotonic() + ROTATION_SECONDS
         print(f"      one that ends at {clock(expiries[0])}")
         while len(expiries) <= ROTATIONS and time.monotonic() < deadline:
-            answers.append(self.send(CASES[0])[0])
+            answers.append(self.send(CASES[0]).status)
             if (now := self.expiry()) != expiries[-1]:
                 expiries.append(now)
                 print(f"      then one that ends at {clock(now)}")
@@ -120,7 +119,7 @@ class SpireDemo(demo.Demo):
 
     def expiry(self):
         """When Countersign's own certificate ends, as its metrics say."""
-        metrics = demo.get(self.addresses()["probes"], "/metrics")[1].decode()
+        metrics = demo_stack.get(self.addresses()["probes"], "/metrics")[1].decode()
         name = "countersign_svid_expiry_timestamp_seconds "
         return float([line for line in metrics.splitlines() if line.startswith(name)][0].removeprefix(name))
 
@@ -128,7 +127,7 @@ class SpireDemo(demo.Demo):
         if case.door in ("plain", "other"):
             case.headers["x-spiffe-jwt-svid"] = self.jwt_svid(case)
             return http.client.HTTPConnection("127.0.0.1", self.ports[case.door], timeout=10)
-        own = self.x509_svid(demo.agent_id("planner"), "demo.example")
+        own = self.x509_svid(demo_stack.agent_id("planner"), "demo.example")
         context = ssl.create_default_context(cafile=own.bundle)
         if case.agent == "forger":
             context.load_cert_chain(self.dir / "forged.pem", self.dir / "forged.key")
@@ -170,7 +169,4 @@ def clock(timestamp):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(demo.main(SpireDemo, CASES))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    demo_stack.run(SpireDemo, CASES)

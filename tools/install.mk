@@ -57,7 +57,7 @@ $(SPIFFE_HELPER):
 # Optimised once, here, so that it does not do it at each start. What is in memory is gone when it ends.
 KEYCLOAK_ARTIFACT = org.keycloak:keycloak-quarkus-dist:$(KEYCLOAK_VERSION):zip
 $(KEYCLOAK):
-	@command -v java mvn unzip > /dev/null || { echo "Keycloak is fetched and run with Java 17 or later, Maven and unzip" >&2; exit 1; }
+	@command -v java > /dev/null && command -v mvn > /dev/null && command -v unzip > /dev/null || { echo "Keycloak is fetched and run with Java 17 or later, Maven and unzip" >&2; exit 1; }
 	rm -rf $(@D) && mkdir -p $(@D)
 	cd $(@D) && mvn --quiet --batch-mode dependency:copy -Dartifact=$(KEYCLOAK_ARTIFACT) -DoutputDirectory=$(@D)
 	cd $(@D) && unzip -q keycloak-quarkus-dist-$(KEYCLOAK_VERSION).zip && rm keycloak-quarkus-dist-$(KEYCLOAK_VERSION).zip
@@ -65,7 +65,7 @@ $(KEYCLOAK):
 	cd $(@D) && ln -s keycloak-$(KEYCLOAK_VERSION)/bin/kc.sh kc.sh
 
 $(OIDC_PROVIDER):
-	@command -v node npm > /dev/null || { echo "oidc-provider runs on Node.js 20 or later, and there is no \`node\` or no \`npm\` here" >&2; exit 1; }
+	@command -v node > /dev/null && command -v npm > /dev/null || { echo "oidc-provider runs on Node.js 20 or later, and there is no \`node\` or no \`npm\` here: install both, from https://nodejs.org or your system's packages" >&2; exit 1; }
 	rm -rf $(@D) && mkdir -p $(@D)
 	cd $(@D) && npm install --silent --no-audit --no-fund --prefix . oidc-provider@$(OIDC_PROVIDER_VERSION)
 	cd $(@D) && ln -s node_modules/oidc-provider/lib/index.js oidc-provider.js

@@ -71,7 +71,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn allowed(evaluator: &mut Evaluator, bytes: &[u8]) -> bool {
     let mut record = Record::new(Uuid::nil(), NOW);
     match evaluator.check(bytes, NOW, &mut record) {
-        Outgoing::NeedsKeys(_) => false,
+        Outgoing::Needs(_) => false,
         Outgoing::Answer(answer) => answer.status.is_none_or(|status| status.code == 0),
     }
 }

@@ -90,7 +90,7 @@ fn accepts(world: &mut World, proof: &[u8], proofs: &Proofs) -> bool {
     let (method, path) = ("GET".to_owned(), PATH.to_owned());
     let http = Http { method, path, header_map: Some(vec![header]), ..Http::default() };
     let credential = Credential { scheme: Scheme::Dpop, token: &world.token };
-    let presented = Presented { credential, http: &http, caller: None, proof: Possession::Dpop, proofs };
+    let presented = Presented { credential, http: &http, caller: None, proof: Possession::Dpop, issuers: None, proofs, answer: None };
     world.verifier.verify(&presented, &world.keys, UnixTime::from_seconds(NOW)).is_ok()
 }
 
@@ -120,6 +120,7 @@ fn world() -> World {
     let rules = IssuerConfig {
         issuer: ISSUER.to_owned(),
         keys: KeySource::File(PathBuf::new()),
+        introspection: None,
         algorithms: vec![Algorithm::Es256],
         audiences: vec![AUDIENCE.to_owned()],
         required_claims: Vec::new(),
@@ -135,7 +136,13 @@ fn world() -> World {
         actor: ActorRule::Any,
     };
     let max_age = Duration::from_secs(MAX_AGE.unsigned_abs());
-    let dpop = DpopConfig { targets: vec![TARGET.to_owned()], max_age, nonce: false };
+    let dpop = DpopConfig {
+        targets: vec![TARGET.to_owned()],
+        max_age,
+        nonce: false,
+        nonce_secret_file: None,
+        nonce_secret: None,
+    };
     let config = Arc::new(Config { issuers: vec![rules], dpop: Some(dpop) });
     let jwks = format!(r#"{{"keys":[{}]}}"#, jwk(&issuer, r#""kid":"k","#));
     let set = KeySet::parse(jwks.as_bytes(), &[Algorithm::Es256]).expect("a key set");

@@ -79,7 +79,7 @@ fn check(user: Option<Arc<countersign::facts::User>>) {
 fn verify(world: &mut World, token: &str) -> Option<Arc<countersign::facts::User>> {
     let credential = Credential { scheme: Scheme::Bearer, token };
     let (http, proofs) = (Http::default(), Proofs::new());
-    let presented = Presented { credential, http: &http, caller: None, proof: Possession::Optional, proofs: &proofs };
+    let presented = Presented { credential, http: &http, caller: None, proof: Possession::Optional, issuers: None, proofs: &proofs, answer: None };
     world.verifier.verify(&presented, &world.keys, UnixTime::from_seconds(NOW)).ok()
 }
 
@@ -97,6 +97,7 @@ fn world() -> World {
     let issuer = IssuerConfig {
         issuer: ISSUER.to_owned(),
         keys: KeySource::File(PathBuf::new()),
+        introspection: None,
         algorithms: vec![Algorithm::Es256],
         audiences: vec![AUDIENCE.to_owned()],
         required_claims: Vec::new(),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde_json::Map;
 use serde_json::Value as Json;
 use serde_json::json;
+use tokio::runtime::Builder;
+use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use super::App;
@@ -14,8 +16,6 @@ use crate::authorizer::Authorizer;
 use crate::authorizer::Revision;
 use crate::authorizer::Rules;
 use crate::clock::UnixTime;
-use crate::config::Settings;
-use crate::decision::Document;
 use crate::decision::Reason;
 use crate::decision::reason::ALLOWED;
 use crate::decision::reason::ANSWERED;
@@ -29,9 +29,13 @@ use crate::ext_authz::proto_json;
 use crate::facts::Facts;
 use crate::policy::Bundle;
 use crate::problem::Problem;
+use crate::telemetry::Metrics;
 use crate::telemetry::Stopwatch;
 use crate::token;
+use crate::token::IntrospectionHandle;
 use crate::token::KeySets;
+use crate::token::Need;
+use crate::token::Waited;
 use crate::trust;
 use crate::trust::Bundles;
 
@@ -41,6 +45,9 @@ pub struct Evaluator {
     authorizer: Authorizer,
     options: Options,
     warnings: Vec<Problem>,
+    introspection: IntrospectionHandle,
+    /// Where issuers are asked about tokens.
+    runtime: Runtime,
 }
 
 /// What is printed beside the decision.
@@ -52,9 +59,6 @@ pub struct Shown {
     pub rules: bool,
 }
 
-/// `Options::unknown_key` of a command that fetched every key once and ends.
-const NO_LATER_KEYS: Option<Reason> = Some(Reason::TokenKeyUnknown);
-
 impl Evaluator {
     /// Fetches every issuer's keys and every trust domain's bundle once. One that cannot be reached is a warning: its tokens
     /// or callers are denied, as the server denies them.
@@ -64,7 +68,7 @@ impl Evaluator {
     pub fn new(app: App) -> Result<Self, Vec<Problem>> {
         let Loaded { settings, bundle, revoked, mut warnings } = app.loaded;
         let rules = Arc::new(settings.rules(revoked));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| vec![Problem::error("", format!("no runtime: {error}"))])?;
         let (keys, mut problems) =
             runtime.block_on(token::refresh::load_once(Arc::clone(&rules.token), UnixTime::now()));
@@ -73,22 +77,10 @@ impl Evaluator {
         warnings.extend(
             problems.into_iter().map(|problem| Problem { severity: crate::problem::Severity::Warning, ..problem }),
         );
-        Self::with_keys(&settings, &bundle, rules, keys, material.bundles, warnings)
-    }
-
-    fn with_keys(
-        settings: &Settings,
-        bundle: &Bundle,
-        rules: Arc<Rules>,
-        keys: KeySets,
-        trust: Arc<Bundles>,
-        warnings: Vec<Problem>,
-    ) -> Result<Self, Vec<Problem>> {
-        let instance = bundle.instance()?;
-        let (policy, keys) = (bundle.revision().into(), Arc::new(keys));
-        let revision = Revision { number: 1, policy, rules, keys, trust, proofs: Arc::default() };
-        let authorizer = Authorizer::new(Arc::new(revision), instance);
-        Ok(Self { authorizer, options: settings.answer_options(), warnings })
+        let (introspection, asking) = token::introspection::keep_asking(&rules.token, &Metrics::new());
+        drop(runtime.spawn(asking));
+        let authorizer = authorizer(&bundle, rules, keys, material.bundles)?;
+        Ok(Self { authorizer, options: settings.answer_options(), warnings, introspection, runtime })
     }
 
     /// What works, but rarely as meant.
@@ -96,10 +88,19 @@ impl Evaluator {
         &self.warnings
     }
 
-    /// Decides, and leaves in `record` what was found.
+    /// Decides, and leaves in `record` what was found. Every key was fetched already; an issuer that must be asked about
+    /// the token is asked.
     pub fn check(&mut self, wire: &[u8], now: UnixTime, record: &mut Record) -> Outgoing {
-        let call = Call { wire, now, unknown_key: NO_LATER_KEYS, options: self.options };
-        check(&mut self.authorizer, &call, record, &mut Stopwatch::start())
+        let mut waited = Waited { keys: Some(Reason::TokenKeyUnknown), answer: None };
+        loop {
+            let call = Call { wire, now, waited: &waited, options: self.options };
+            match check(&mut self.authorizer, &call, record, &mut Stopwatch::start()) {
+                Outgoing::Needs(Need::Answer(question)) if waited.answer.is_none() => {
+                    waited.answer = Some(self.runtime.block_on(self.introspection.ask(question)));
+                }
+                outgoing @ (Outgoing::Answer(_) | Outgoing::Needs(_)) => return outgoing,
+            }
+        }
     }
 
     /// Decides, and shows the decision as one JSON object.
@@ -107,7 +108,7 @@ impl Evaluator {
         let mut record = Record::new(Uuid::new_v4(), now);
         let response = match self.check(wire, now, &mut record) {
             Outgoing::Answer(response) => proto_json::check_response_to_json(&response).unwrap_or(Json::Null),
-            Outgoing::NeedsKeys(_) => Json::Null,
+            Outgoing::Needs(_) => Json::Null,
         };
         let mut answer = outcome(&record.outcome);
         answer.insert("decision_id".to_owned(), json!(record.decision_id.to_string()));
@@ -135,11 +136,23 @@ impl Evaluator {
     }
 }
 
+fn authorizer(
+    bundle: &Bundle,
+    rules: Arc<Rules>,
+    keys: KeySets,
+    trust: Arc<Bundles>,
+) -> Result<Authorizer, Vec<Problem>> {
+    let instance = bundle.instance()?;
+    let (policy, keys) = (bundle.revision().into(), Arc::new(keys));
+    let revision = Revision { number: 1, policy, rules, keys, trust, proofs: Arc::default() };
+    Ok(Authorizer::new(Arc::new(revision), instance))
+}
+
 fn outcome(outcome: &Outcome) -> Map<String, Json> {
     let (decision, reason, status, detail) = match outcome {
         Outcome::Allowed => ("allow", ALLOWED, Json::Null, Json::Null),
         Outcome::Denied { reason, detail, http_status } => ("deny", reason.name(), json!(http_status), text(detail)),
-        Outcome::Answered => ("answer", ANSWERED, json!(Document::HTTP_STATUS), Json::Null),
+        Outcome::Answered { http_status } => ("answer", ANSWERED, json!(http_status), Json::Null),
         Outcome::Cancelled => ("deny", Reason::ServerPanic.name(), Json::Null, Json::Null),
     };
     let mut answer = Map::new();

@@ -1,4 +1,4 @@
-//! Settings, policy and revocations, read from the files that are watched.
+//! Settings, policy, revocations and the secret of nonces, read from the files that are watched.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use crate::policy::Bundle;
 use crate::policy::Compatibility;
 use crate::problem::Problem;
 use crate::token::KeySource;
+use crate::token::NonceSecret;
 use crate::token::Revoked;
 use crate::token::revoked;
 
@@ -29,10 +30,11 @@ impl Loaded {
         watched: &mut Watched,
     ) -> Result<Self, Vec<Problem>> {
         *watched = watched.again();
-        let crate::config::Loaded { settings, mut warnings } = Settings::load(path, environment)?;
+        let crate::config::Loaded { mut settings, mut warnings } = Settings::load(path, environment)?;
         watched.follow(files(path, &settings));
         let revoked = revoked::read(&settings.revocations, &settings.token).map_err(|problems| in_file(problems, path));
-        let (bundle, (revoked, more)) = both(Bundle::load(&settings.policy), revoked)?;
+        let secret = nonce_secret(&mut settings).map_err(|problems| in_file(problems, path));
+        let ((bundle, (revoked, more)), ()) = both(both(Bundle::load(&settings.policy), revoked), secret)?;
         warnings.extend(in_file(more, path));
         warnings.extend_from_slice(bundle.warnings());
         if !bundle.defines(&settings.policy.entry_point) {
@@ -44,6 +46,14 @@ impl Loaded {
         }
         Ok(Self { settings, bundle, revoked: Arc::new(revoked), warnings })
     }
+}
+
+/// Puts the secret of nonces into its place in the settings.
+fn nonce_secret(settings: &mut Settings) -> Result<(), Vec<Problem>> {
+    if let Some(dpop) = &mut settings.token.dpop {
+        dpop.nonce_secret = NonceSecret::read(dpop)?;
+    }
+    Ok(())
 }
 
 /// Both, or the problems of both.
@@ -66,10 +76,13 @@ fn in_file(problems: Vec<Problem>, path: &Path) -> Vec<Problem> {
 fn files(config: &Path, settings: &Settings) -> impl Iterator<Item = PathBuf> {
     let keys = settings.token.issuers.iter().filter_map(|issuer| match &issuer.keys {
         KeySource::File(path) => Some(path.clone()),
-        KeySource::Url { .. } | KeySource::Discovery { .. } | KeySource::OauthMetadata { .. } => None,
+        KeySource::Url { .. } | KeySource::Discovery { .. } | KeySource::OauthMetadata { .. } | KeySource::Nowhere => {
+            None
+        }
     });
+    let secret = settings.token.dpop.iter().filter_map(|dpop| dpop.nonce_secret_file.clone());
     let listed = settings.policy.paths.iter().chain(&settings.revocations).cloned();
-    std::iter::once(config.to_owned()).chain(listed).chain(keys)
+    std::iter::once(config.to_owned()).chain(listed).chain(keys).chain(secret)
 }
 
 /// An entry point without a rule denies everything. In strict mode such a policy does not come into force; OPA-Envoy

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use super::Environment;
 use super::loading::Loaded;
 use super::refreshing;
+use super::refreshing::Issuers;
 use super::refreshing::Publication;
 use super::refreshing::Refreshing;
 use crate::authorizer::Revision;
@@ -37,7 +38,6 @@ use crate::telemetry::metrics::Attempt;
 use crate::token;
 use crate::token::KeySets;
 use crate::token::KeySource;
-use crate::token::refresh::RefreshHandle;
 use crate::token::refresh::load_keys;
 use crate::trust::Material;
 use crate::trust::refresh::StatusHandle;
@@ -79,7 +79,7 @@ pub(super) struct Publisher {
     keys: Arc<KeySets>,
     proofs: Arc<token::Proofs>,
     material: Material,
-    issuers: Refreshing<RefreshHandle, Arc<KeySets>>,
+    issuers: Refreshing<Issuers, Arc<KeySets>>,
     trust: Refreshing<StatusHandle, Material>,
     /// What a reload reads, where that has not come to its end.
     reading: Option<JoinHandle<Reading>>,
@@ -96,7 +96,7 @@ impl Publisher {
         let rules = Arc::new(settings.rules(revoked));
         let keys = Arc::new(KeySets::empty(Arc::clone(&rules.token)));
         let material = Material::empty(&settings.spiffe);
-        let issuers = refreshing::issuers(Arc::clone(&keys), &ports.metrics);
+        let issuers = refreshing::issuers(&rules.token, Arc::clone(&keys), &ports.metrics);
         let trust = refreshing::trust(&settings.spiffe, material.clone(), &ports.metrics);
         let (settings, policy) = (Arc::new(settings), bundle.revision().into());
         let proofs = Arc::default();
@@ -190,7 +190,7 @@ impl Publisher {
         self.rules = rules;
         if keys.epoch() != self.keys.epoch() {
             self.keys = keys;
-            self.issuers = refreshing::issuers(Arc::clone(&self.keys), &self.ports.metrics);
+            self.issuers = refreshing::issuers(&self.rules.token, Arc::clone(&self.keys), &self.ports.metrics);
         }
         self.put_policy_in_force(instances).await;
         Ok(())
@@ -235,7 +235,8 @@ impl Publisher {
             let handover = Handover {
                 revision: Arc::clone(&revision),
                 policy,
-                refresh: self.issuers.handle.clone(),
+                refresh: self.issuers.handle.refresh.clone(),
+                introspection: self.issuers.handle.introspection.clone(),
                 options: self.settings.answer_options(),
                 switched,
             };

@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use futures_util::future::join;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::telemetry::Metrics;
 use crate::token;
+use crate::token::IntrospectionHandle;
 use crate::token::KeySets;
 use crate::token::refresh::RefreshHandle;
 use crate::trust;
@@ -31,11 +33,26 @@ pub(super) struct Publication<T> {
     pub(super) in_force: oneshot::Sender<()>,
 }
 
-/// The refreshing of the issuers' keys.
-pub(super) fn issuers(keys: Arc<KeySets>, metrics: &Arc<Metrics>) -> Refreshing<RefreshHandle, Arc<KeySets>> {
+/// How issuers are asked for keys, and about tokens.
+#[derive(Clone)]
+pub(super) struct Issuers {
+    pub(super) refresh: RefreshHandle,
+    pub(super) introspection: IntrospectionHandle,
+}
+
+/// The refreshing of the issuers' keys, and the asking about their tokens.
+pub(super) fn issuers(
+    config: &token::Config,
+    keys: Arc<KeySets>,
+    metrics: &Arc<Metrics>,
+) -> Refreshing<Issuers, Arc<KeySets>> {
     let (outlet, publications) = mpsc::channel(PUBLICATIONS);
-    let (handle, work) = token::refresh::keep_fresh(keys, metrics, move |keys| publish(outlet.clone(), keys));
-    Refreshing::start(handle, publications, work)
+    let (refresh, fetching) = token::refresh::keep_fresh(keys, metrics, move |keys| publish(outlet.clone(), keys));
+    let (introspection, asking) = token::introspection::keep_asking(config, metrics);
+    let handle = Issuers { refresh, introspection };
+    Refreshing::start(handle, publications, async {
+        let ((), ()) = join(fetching, asking).await;
+    })
 }
 
 /// The refreshing of own identity and of trust.

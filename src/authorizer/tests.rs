@@ -5,6 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
+use crate::facts::Http;
 use crate::facts::Request;
 use crate::identity::JwtSvidConfig;
 use crate::identity::WimseConfig;
@@ -64,10 +65,10 @@ impl World {
         let attributes =
             Attributes { request: Some(Request { http: Some(http), ..Request::default() }), ..Attributes::default() };
         let mut record = Record::new(Uuid::nil(), NOW);
-        let check = Check { attributes: &attributes, decision_id: Uuid::nil(), now: NOW, unknown_key: None };
+        let check = Check { attributes: &attributes, decision_id: Uuid::nil(), now: NOW, waited: &Waited::default() };
         match self.authorizer.decide(&check, &mut record, &mut Stopwatch::start()) {
             Step::Decided(decision) => (decision, record),
-            Step::NeedsKeys(_) | Step::Answered(_) => panic!("there are no issuers and no resources"),
+            Step::Needs(_) | Step::Answered(_) => panic!("there are no issuers and no resources"),
         }
     }
 

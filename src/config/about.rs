@@ -117,7 +117,29 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     ("issuers", "Whose tokens are believed. A list; each issuer once."),
     ("issuers[].issuer", "What `iss` must be, byte for byte."),
-    ("issuers[].keys", "Where the issuer's keys are: exactly one of `file`, `url`, `discovery` and `oauth_metadata`."),
+    (
+        "issuers[].introspection",
+        "How the issuer is asked about tokens (RFC 7662). [tokens.md](tokens.md#introspection) says more.",
+    ),
+    ("issuers[].introspection.url", "The introspection endpoint."),
+    ("issuers[].introspection.client_id", "As which client to ask."),
+    (
+        "issuers[].introspection.client_secret_file",
+        "A file that holds the client's secret and nothing else. Read again each minute, and after a question that failed.",
+    ),
+    ("issuers[].introspection.ca_file", "Authorities, in PEM, that the endpoint must be certified by, and no others."),
+    (
+        "issuers[].introspection.cache",
+        "How long an answer holds: how long a token that was withdrawn may still be taken. `0s` asks at every check.",
+    ),
+    (
+        "issuers[].introspection.tokens",
+        "About which tokens to ask: `opaque`, those that are no JWT; `all`, JWTs too, once they have verified. Of an issuer without `keys` always all.",
+    ),
+    (
+        "issuers[].keys",
+        "Where the issuer's keys are: exactly one of `file`, `url`, `discovery` and `oauth_metadata`; nothing at all where `introspection` answers for every token.",
+    ),
     ("issuers[].keys.file", "A JWKS file, read again at every reload and refresh."),
     ("issuers[].keys.url", "The address of a JWKS."),
     ("issuers[].keys.discovery", "Whether `jwks_uri` is taken from the issuer's `/.well-known/openid-configuration`."),
@@ -126,7 +148,10 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
         "Whether `jwks_uri` is taken from the authorization server's metadata (RFC 8414), at `/.well-known/oauth-authorization-server` before the issuer's path.",
     ),
     ("issuers[].keys.ca_file", "Authorities, in PEM, that the keys' server must be certified by, and no others."),
-    ("issuers[].algorithms", "Signature algorithms that the issuer's tokens may use."),
+    (
+        "issuers[].algorithms",
+        "Signature algorithms that the issuer's tokens may use. Required where the issuer has `keys`.",
+    ),
     ("issuers[].audiences", "A token must name at least one of these in `aud`."),
     (
         "issuers[].required_claims",
@@ -175,7 +200,11 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "dpop.nonce",
-        "Whether a proof must hold a nonce of the last one to two `max_age`, which the answer to one without it gives. The key of nonces is each process's own: with several replicas, a client must stay with one.",
+        "Whether a proof must hold a nonce of the last one to two `max_age`, which the answer to one without it gives.",
+    ),
+    (
+        "dpop.nonce_secret_file",
+        "A file with at least 32 secret bytes, from which the key of nonces is made: replicas that have the same take one another's nonces. Read again when it changes. Without it, the key is each process's own, and a client is challenged by each replica that it meets.",
     ),
     ("policy", "Where the policy is and how it runs."),
     ("policy.paths", "Files and folders of `.rego`, `.json`, `.yaml` and `.yml`."),
@@ -189,7 +218,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ("policy.parse_body", "Parse bodies into `parsed_body`, where the proxy sends them."),
     (
         "routes",
-        "What holds for routes that do not say otherwise, with `countersign.caller`, `countersign.token`, `countersign.proof` and `countersign.path` in their `context_extensions`.",
+        "What holds for routes that do not say otherwise, with `countersign.caller`, `countersign.token`, `countersign.issuers`, `countersign.proof` and `countersign.path` in their `context_extensions`.",
     ),
     (
         "routes.caller",
@@ -220,7 +249,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "protected_resources",
-        "Resources whose metadata (RFC 9728) is answered from here, to everybody who asks for `/.well-known/oauth-protected-resource` and the resource's path at the resource's host. The documents are public.",
+        "Resources whose metadata (RFC 9728) is answered from here, to everybody who asks for `/.well-known/oauth-protected-resource` and the resource's path at the resource's host, and the CORS preflight for it. The documents are public.",
     ),
     ("protected_resources[].resource", "The resource: the address by which clients call it, character for character."),
     (

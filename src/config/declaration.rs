@@ -147,10 +147,17 @@ fn caller(section: &mut Section<'_>, mode: Compatibility) -> identity::Config {
 }
 
 fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
+    let issuer = section.required("issuer", issuer());
+    let introspection = section.section("introspection", tokens::introspection);
+    let is_keyless = introspection.is_some() && !section.has("keys");
+    let keys = section.section("keys", |section| keys(section, is_keyless));
+    let algorithms = section.optional("algorithms", some(words::algorithm()), "refused, but of an issuer without keys");
+    checks::tokens::algorithms(section, is_keyless, algorithms.is_some());
     let config = IssuerConfig {
-        issuer: section.required("issuer", issuer()),
-        keys: section.section("keys", keys),
-        algorithms: section.required("algorithms", some(words::algorithm())),
+        issuer,
+        keys,
+        introspection,
+        algorithms: algorithms.unwrap_or_default(),
         audiences: section.required("audiences", some(text("audience"))),
         required_claims: section.get("required_claims", Claims, "{}"),
         claims: section.section("claims", claim_paths),
@@ -177,12 +184,15 @@ fn claim_paths(section: &mut Section<'_>) -> ClaimPaths {
     ClaimPaths { roles: pointers("roles"), groups: pointers("groups"), tenant: pointers("tenant") }
 }
 
-fn keys(section: &mut Section<'_>) -> KeySource {
+fn keys(section: &mut Section<'_>, is_keyless: bool) -> KeySource {
     let file_path = section.optional("file", file("JWKS file"), "none");
     let url = section.optional("url", https_url(), "none");
     let discovery = section.get("discovery", boolean(), "false");
     let oauth_metadata = section.get("oauth_metadata", boolean(), "false");
     let ca_file = section.optional("ca_file", file("PEM file"), "the system's authorities");
+    if is_keyless {
+        return KeySource::Nowhere;
+    }
     checks::one_key_source(section, [file_path.is_some(), url.is_some(), discovery, oauth_metadata], ca_file.is_some());
     match (file_path, url) {
         (Some(path), _) => KeySource::File(path),

@@ -64,6 +64,9 @@ pub(crate) const BUNDLE_FILES: usize = 8;
 /// Audiences of workloads' tokens: each token is compared with all of them.
 pub(crate) const AUDIENCES: usize = 64;
 
+/// How long an issuer's word on a token may hold: a token that was withdrawn is taken for as long.
+pub(crate) const INTROSPECTION_CACHE: RangeInclusive<Duration> = Duration::ZERO..=minutes(15);
+
 /// Protected resources: each check looks through them, and a listener serves one or a few.
 pub(crate) const RESOURCES: usize = 64;
 

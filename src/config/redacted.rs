@@ -35,6 +35,7 @@ use crate::token;
 use crate::token::ClaimPaths;
 use crate::token::ClaimPointer;
 use crate::token::DpopConfig;
+use crate::token::IntrospectionConfig;
 use crate::token::IssuerConfig;
 use crate::token::KeySource;
 
@@ -134,6 +135,7 @@ fn show_issuer(config: &IssuerConfig) -> Json {
     let IssuerConfig {
         issuer,
         keys,
+        introspection,
         algorithms,
         audiences,
         required_claims,
@@ -151,7 +153,8 @@ fn show_issuer(config: &IssuerConfig) -> Json {
     without_nulls(json!({
         "issuer": issuer,
         "keys": show_keys(keys),
-        "algorithms": algorithms.iter().copied().map(Algorithm::name).collect::<Vec<_>>(),
+        "introspection": introspection.as_ref().map(show_introspection),
+        "algorithms": Some(algorithms).filter(|all| !all.is_empty()).map(|all| names_of(all)),
         "audiences": audiences,
         "required_claims": required_claims.iter().cloned().collect::<BTreeMap<_, _>>(),
         "claims": show_claim_paths(claims),
@@ -167,10 +170,38 @@ fn show_issuer(config: &IssuerConfig) -> Json {
     }))
 }
 
+fn names_of(algorithms: &[Algorithm]) -> Vec<&'static str> {
+    algorithms.iter().copied().map(Algorithm::name).collect()
+}
+
+fn show_introspection(config: &IntrospectionConfig) -> Json {
+    let IntrospectionConfig { url, client_id, client_secret_file, ca_file, cache, tokens } = config;
+    without_nulls(json!({
+        "url": without_query(url),
+        "client_id": client_id,
+        "client_secret_file": client_secret_file,
+        "ca_file": ca_file,
+        "cache": duration::print(*cache),
+        "tokens": word(words::ASKED_TOKENS, tokens),
+    }))
+}
+
 fn show_dpop(config: Option<&DpopConfig>) -> Json {
-    let off = DpopConfig { targets: Vec::new(), max_age: PROOF_AGE, nonce: false };
-    let DpopConfig { targets, max_age, nonce } = config.unwrap_or(&off);
-    json!({"targets": targets, "max_age": duration::print(*max_age), "nonce": nonce})
+    let off = DpopConfig {
+        targets: Vec::new(),
+        max_age: PROOF_AGE,
+        nonce: false,
+        nonce_secret_file: None,
+        nonce_secret: None,
+    };
+    // Where the secret stands, and never what it is.
+    let DpopConfig { targets, max_age, nonce, nonce_secret_file, nonce_secret: _ } = config.unwrap_or(&off);
+    without_nulls(json!({
+        "targets": targets,
+        "max_age": duration::print(*max_age),
+        "nonce": nonce,
+        "nonce_secret_file": nonce_secret_file,
+    }))
 }
 
 fn show_claim_paths(paths: &ClaimPaths) -> Json {
@@ -185,6 +216,7 @@ fn show_keys(keys: &KeySource) -> Json {
         KeySource::Url { url, ca_file } => json!({"url": without_query(url), "ca_file": ca_file}),
         KeySource::Discovery { ca_file } => json!({"discovery": true, "ca_file": ca_file}),
         KeySource::OauthMetadata { ca_file } => json!({"oauth_metadata": true, "ca_file": ca_file}),
+        KeySource::Nowhere => Json::Null,
     })
 }
 

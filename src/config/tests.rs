@@ -37,6 +37,8 @@ const NAMED_FILES: &[&str] = &[
     "partner.json",
     "prod.json",
     "revoked.json",
+    "secret",
+    "nonce.secret",
 ];
 
 /// A folder with the files that configurations here name, and what variables they know.

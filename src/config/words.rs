@@ -10,6 +10,7 @@ use crate::policy::BuiltinErrors;
 use crate::policy::Compatibility;
 use crate::policy::RegoVersion;
 use crate::token::ActorRule;
+use crate::token::AskedTokens;
 
 /// Words and what they stand for.
 pub(crate) type Words<T> = &'static [(&'static str, T)];
@@ -80,6 +81,9 @@ pub(crate) fn algorithm() -> Scalar<Algorithm> {
 }
 
 const ASYMMETRIC: &str = "write an asymmetric algorithm, as `ES256`";
+
+/// Values of `issuers[].introspection.tokens`.
+pub(crate) const ASKED_TOKENS: Words<AskedTokens> = &[("opaque", AskedTokens::Opaque), ("all", AskedTokens::All)];
 
 /// The word for a value; empty for one that has none.
 pub(crate) fn word<T: PartialEq>(words: Words<T>, value: &T) -> &'static str {

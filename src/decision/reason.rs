@@ -90,7 +90,7 @@ reasons! {
     TokenHeaderForbidden "token_header_forbidden" 401 "The token's header carries a key, a key's address, or a critical extension.";
     TokenType "token_type" 401 "The token's type is not one that this issuer's tokens may have.";
     TokenAlgorithm "token_algorithm" 401 "The token's algorithm is not allowed for this issuer or this key.";
-    TokenIssuerUnknown "token_issuer_unknown" 401 "The token's issuer is not configured.";
+    TokenIssuerUnknown "token_issuer_unknown" 401 "The token's issuer is not configured, or not taken on this route; or nothing says whose opaque token it is.";
     TokenKeyUnknown "token_key_unknown" 401 "The issuer has no such key, or the token names none and several fit.";
     TokenSignatureInvalid "token_signature_invalid" 401 "The signature does not verify.";
     TokenExpired "token_expired" 401 "The token's life has ended.";
@@ -109,6 +109,8 @@ reasons! {
     TokenDpopUnavailable "token_dpop_unavailable" 503 "So many DPoP proofs are remembered that one more could not be.";
     TokenRevoked "token_revoked" 401 "The token's `jti`, subject or client is on a revocation list of its issuer.";
     TokenSubjectWorkload "token_subject_workload" 401 "The token's subject is a SPIFFE ID, which this issuer's tokens may not have.";
+    TokenInactive "token_inactive" 401 "The issuer was asked about the token, and says that it is not active.";
+    TokenIntrospectionUnavailable "token_introspection_unavailable" 503 "The issuer was asked about the token, and gave no answer that is understood.";
     TokenKeysUnavailable "token_keys_unavailable" 503 "The issuer's keys are missing, too old, or could not be fetched in time.";
     PolicyDenied "policy_denied" 403 "The policy says no.";
     PolicyStepUp "policy_step_up" 401 "The policy wants a user who has authenticated in another way, or again (`step_up`).";
@@ -124,8 +126,8 @@ reasons! {
     PolicyPanic "policy_panic" 503 "The policy engine failed; its instance has been replaced.";
     ServerRouteInvalid "server_route_invalid" 503 "The route's `context_extensions` have an unknown `countersign.` key or value.";
     ServerNotReady "server_not_ready" 503 "No policy is loaded yet.";
-    ServerDeadline "server_deadline" 503 "The proxy's deadline passed while the issuer's keys were waited for.";
-    ServerOverloaded "server_overloaded" 503 "Too many requests wait for keys already.";
+    ServerDeadline "server_deadline" 503 "The proxy's deadline passed while the token's issuer was waited for.";
+    ServerOverloaded "server_overloaded" 503 "Too many requests wait for tokens' issuers already.";
     ServerPanic "server_panic" 503 "A defect stopped the check; it was refused.";
 }
 

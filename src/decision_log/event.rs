@@ -19,7 +19,6 @@ use super::text::SafeJson;
 use super::text::Shown;
 use super::text::bounded;
 use crate::clock::UnixTime;
-use crate::decision::Document;
 use crate::facts::Attributes;
 use crate::facts::Facts;
 use crate::telemetry::Stage;
@@ -215,10 +214,9 @@ fn result_or_error<'a>(outcome: &'a Outcome, mask: &Mask) -> (Option<Answered>, 
             let error = if detail.is_empty() { reason.sentence() } else { detail };
             (None, Some(mask.clean(error, text::DETAIL)))
         }
-        Outcome::Denied { http_status, .. } => {
+        Outcome::Denied { http_status, .. } | Outcome::Answered { http_status } => {
             (Some(Answered::Denied { allowed: false, http_status: *http_status }), None)
         }
-        Outcome::Answered => (Some(Answered::Denied { allowed: false, http_status: Document::HTTP_STATUS }), None),
     }
 }
 

@@ -81,7 +81,10 @@ pub enum Outcome {
         http_status: u16,
     },
     /// The request was answered from here, with a public document.
-    Answered,
+    Answered {
+        /// The HTTP status that the client gets.
+        http_status: u16,
+    },
 }
 
 impl Outcome {
@@ -91,7 +94,7 @@ impl Outcome {
             Self::Cancelled => Answer::Cancelled,
             Self::Allowed => Answer::Allow,
             Self::Denied { reason, .. } => Answer::Deny(*reason),
-            Self::Answered => Answer::Document,
+            Self::Answered { .. } => Answer::Document,
         }
     }
 }

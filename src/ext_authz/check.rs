@@ -27,7 +27,8 @@ use crate::telemetry::Stage;
 use crate::telemetry::Stopwatch;
 use crate::telemetry::TraceContext;
 use crate::telemetry::trace::TRACEPARENT;
-use crate::token::IssuerIndex;
+use crate::token::Need;
+use crate::token::Waited;
 
 /// One call, before its bytes are read.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +37,8 @@ pub struct Call<'a> {
     pub wire: &'a [u8],
     /// The time at which everything is judged.
     pub now: UnixTime,
-    /// What to answer where a key is unknown; `None` while it can still be waited for.
-    pub unknown_key: Option<Reason>,
+    /// What has been waited for already.
+    pub waited: &'a Waited,
     /// How the answer is written.
     pub options: Options,
 }
@@ -47,8 +48,9 @@ pub struct Call<'a> {
 pub enum Outgoing {
     /// The answer.
     Answer(Box<CheckResponse>),
-    /// Nothing yet: a key is missing that could be fetched. The check starts again from its first step afterwards.
-    NeedsKeys(IssuerIndex),
+    /// Nothing yet: only the token's issuer can give what is missing. The check starts again from its first step
+    /// afterwards.
+    Needs(Need),
 }
 
 /// Checks one request, and leaves in `record` what was found and what it came to. Never fails and never panics: what
@@ -80,17 +82,17 @@ fn run(authorizer: &mut Authorizer, call: &Call<'_>, record: &mut Record, watch:
         Err(denial) => Step::Decided(Decision::Deny(denial)),
         Ok(attributes) => {
             record.trace = record.trace.or_else(|| trace_of(&attributes));
-            let (decision_id, now, unknown_key) = (record.decision_id, call.now, call.unknown_key);
-            let check = Check { attributes: &attributes, decision_id, now, unknown_key };
+            let (decision_id, now, waited) = (record.decision_id, call.now, call.waited);
+            let check = Check { attributes: &attributes, decision_id, now, waited };
             let step = authorizer.decide(&check, record, watch);
             record.attributes = Some(attributes);
             step
         }
     };
     let response = match step {
-        Step::NeedsKeys(issuer) => return Outgoing::NeedsKeys(issuer),
+        Step::Needs(need) => return Outgoing::Needs(need),
         Step::Answered(document) => {
-            record.outcome = Outcome::Answered;
+            record.outcome = Outcome::Answered { http_status: document.http_status() };
             encode_document(&document, &id)
         }
         Step::Decided(decision) => {

@@ -110,12 +110,15 @@ pub fn encode(decision: Decision, terms: &Terms<'_>) -> CheckResponse {
 /// Makes the answer to a request for a public document: a refusal to the proxy, so that the request goes no further. Any
 /// page may read it, as clients in browsers do before they have a token.
 pub fn encode_document(document: &Document, decision_id: &str) -> CheckResponse {
-    let headers = [("content-type", "application/json"), ("access-control-allow-origin", "*")];
-    let headers = headers.map(|(name, value)| header_option(name.to_owned(), value.to_owned(), Existing::Overwritten));
+    let headers: &[_] = match document {
+        Document::Json(_) => &[("content-type", "application/json"), ANY_ORIGIN],
+        Document::Preflight => &PREFLIGHT,
+    };
+    let header = |(name, value): &(&str, &str)| header_option((*name).into(), (*value).into(), Existing::Overwritten);
     let response = DeniedHttpResponse {
-        status: Some(HttpStatus { code: Document::HTTP_STATUS.into() }),
-        headers: headers.into(),
-        body: document.json.as_ref().to_owned(),
+        status: Some(HttpStatus { code: document.http_status().into() }),
+        headers: headers.iter().map(header).collect(),
+        body: document.body().to_owned(),
     };
     CheckResponse {
         status: Some(status(Code::PermissionDenied)),
@@ -123,6 +126,20 @@ pub fn encode_document(document: &Document, decision_id: &str) -> CheckResponse 
         http_response: Some(HttpResponse::DeniedResponse(response)),
     }
 }
+
+/// Pages of every origin may read a document: it is the same for everybody. With `*` a browser sends no credentials, and
+/// shows no answer to a request that had some (Fetch, "CORS check").
+const ANY_ORIGIN: (&str, &str) = ("access-control-allow-origin", "*");
+
+/// A page may ask for a document with any header, as MCP clients do with `MCP-Protocol-Version`: none of them changes the
+/// answer. `*` covers every name but `Authorization`, which nobody needs here. Two hours is the longest that
+/// Chromium remembers it.
+const PREFLIGHT: [(&str, &str); 4] = [
+    ANY_ORIGIN,
+    ("access-control-allow-methods", "GET, HEAD"),
+    ("access-control-allow-headers", "*"),
+    ("access-control-max-age", "7200"),
+];
 
 const UNAUTHORIZED: u16 = 401;
 const FORBIDDEN: u16 = 403;

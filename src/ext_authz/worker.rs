@@ -34,7 +34,9 @@ use crate::decision_log::Recorder;
 use crate::policy;
 use crate::route::Words;
 use crate::telemetry::TraceContext;
-use crate::token::IssuerIndex;
+use crate::token::IntrospectionHandle;
+use crate::token::Need;
+use crate::token::Waited;
 use crate::token::refresh::RefreshHandle;
 
 /// A revision on its way to one worker.
@@ -46,6 +48,8 @@ pub struct Handover {
     pub policy: Option<policy::Instance>,
     /// How this revision's issuers are asked for new keys.
     pub refresh: RefreshHandle,
+    /// How they are asked about tokens.
+    pub introspection: IntrospectionHandle,
     /// How answers are written.
     pub options: Options,
     /// Told once the worker has switched.
@@ -57,7 +61,7 @@ pub struct Handover {
 pub struct Worker {
     state: RefCell<Option<State>>,
     recorder: Recorder,
-    /// Bytes of the requests that wait for keys.
+    /// Bytes of the requests that wait for an issuer.
     waiting: Cell<usize>,
 }
 
@@ -66,6 +70,7 @@ pub struct Worker {
 struct State {
     authorizer: Authorizer,
     refresh: RefreshHandle,
+    introspection: IntrospectionHandle,
     options: Options,
 }
 
@@ -73,12 +78,12 @@ struct State {
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(200);
 /// What is kept back of a deadline, so that the answer still arrives.
 const ANSWER_MARGIN: Duration = Duration::from_millis(10);
-/// Bytes of one worker's requests that may wait for keys at a time. Each is held whole, so a flood of tokens with
+/// Bytes of one worker's requests that may wait for an issuer at a time. Each is held whole, so a flood of tokens with
 /// invented keys is answered rather than gathered: at Envoy's usual sizes this is room for thousands.
 const MAX_WAITING_BYTES: usize = 32 << 20;
 /// What a waiting request weighs beside its message.
 const WAITING_BYTES: usize = 4096;
-/// The longest wait for a key, whatever the proxy's deadline: Istio's default of 600 s is no time to hold a request.
+/// The longest wait for an issuer, whatever the proxy's deadline: Istio's default of 600 s is no time to hold a request.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 impl Worker {
@@ -89,16 +94,18 @@ impl Worker {
 
     /// Goes over to a new revision between two requests.
     pub fn switch(&self, handover: Handover) {
-        let Handover { revision, policy, refresh, options, switched } = handover;
+        let Handover { revision, policy, refresh, introspection, options, switched } = handover;
         let mut state = self.state.borrow_mut();
         match (state.as_mut(), policy) {
             (Some(state), policy) => {
                 state.authorizer.switch(revision, policy);
                 state.refresh = refresh;
+                state.introspection = introspection;
                 state.options = options;
             }
             (None, Some(policy)) => {
-                *state = Some(State { authorizer: Authorizer::new(revision, policy), refresh, options });
+                let authorizer = Authorizer::new(revision, policy);
+                *state = Some(State { authorizer, refresh, introspection, options });
             }
             // The first handover always brings an instance; without one there is nothing to go over to.
             (None, None) => return,
@@ -116,12 +123,12 @@ impl Worker {
         let wait = deadline.unwrap_or(DEFAULT_DEADLINE).saturating_sub(ANSWER_MARGIN).min(MAX_WAIT);
         let until = Instant::now().checked_add(wait);
         let mut guard = self.open(trace);
-        let mut unknown_key = None;
+        let mut waited = Waited::default();
         loop {
-            match self.check(&wire, unknown_key, &mut guard) {
+            match self.check(&wire, &waited, &mut guard) {
                 Outgoing::Answer(response) => return *response,
-                Outgoing::NeedsKeys(issuer) => {
-                    unknown_key = Some(self.fetch_keys(issuer, wire.len(), until).await);
+                Outgoing::Needs(need) => {
+                    self.wait_for(need, wire.len(), until, &mut waited).await;
                     // The wait is no stage's; the total has it.
                     guard.stopwatch.skip();
                 }
@@ -142,13 +149,13 @@ impl Worker {
         guard
     }
 
-    fn check(&self, wire: &[u8], unknown_key: Option<Reason>, guard: &mut Guard) -> Outgoing {
+    fn check(&self, wire: &[u8], waited: &Waited, guard: &mut Guard) -> Outgoing {
         let mut state = self.state.borrow_mut();
         let Some(State { authorizer, options, .. }) = state.as_mut() else {
             let denial = Denial::new(Reason::ServerNotReady, "no revision is in force yet");
             return Outgoing::Answer(Box::new(Self::deny(denial, Options::default(), guard)));
         };
-        let call = Call { wire, now: UnixTime::now(), unknown_key, options: *options };
+        let call = Call { wire, now: UnixTime::now(), waited, options: *options };
         check(authorizer, &call, &mut guard.record, &mut guard.stopwatch)
     }
 
@@ -159,16 +166,34 @@ impl Worker {
         encode(decision, &Terms { decision_id: &id, options, challenge: Words::default() })
     }
 
-    /// Waits for one shared fetch of an issuer's keys, within the deadline. Says what to answer if the key is still
-    /// unknown on the revision after it: 401 where the issuer was heard, 503 where it was not.
-    async fn fetch_keys(&self, issuer: IssuerIndex, bytes: usize, until: Option<Instant>) -> Reason {
-        let refresh = self.state.borrow().as_ref().map(|state| state.refresh.clone());
-        let Some((refresh, until)) = refresh.zip(until) else { return Reason::TokenKeysUnavailable };
-        let Some(_place) = Place::take(&self.waiting, bytes) else { return Reason::ServerOverloaded };
-        match timeout_at(until, refresh.refresh(issuer)).await {
-            Ok(outcome) => outcome.denial().reason,
-            Err(_out_of_time) => Reason::ServerDeadline,
+    /// Waits for an issuer, within the deadline, and says in `waited` what came of it: of keys, what to answer if the key
+    /// is still unknown on the revision after it, 401 where the issuer was heard and 503 where it was not.
+    async fn wait_for(&self, need: Need, bytes: usize, until: Option<Instant>, waited: &mut Waited) {
+        let handles = self.state.borrow().as_ref().map(|state| (state.refresh.clone(), state.introspection.clone()));
+        match (need, handles) {
+            (Need::Keys(_), None) => waited.keys = Some(Reason::ServerNotReady),
+            (Need::Answer(_), None) => waited.answer = Some(Err(Reason::ServerNotReady)),
+            (Need::Keys(issuer), Some((refresh, _))) => {
+                let outcome = self.within(until, bytes, refresh.refresh(issuer)).await;
+                waited.keys = Some(outcome.map_or_else(|late| late, |outcome| outcome.denial().reason));
+            }
+            (Need::Answer(question), Some((_, introspection))) => {
+                let answer = self.within(until, bytes, introspection.ask(question)).await;
+                waited.answer = Some(answer.flatten());
+            }
         }
+    }
+
+    /// Waits in a place among the waiting, and until the deadline at most.
+    async fn within<T>(
+        &self,
+        until: Option<Instant>,
+        bytes: usize,
+        waiting: impl Future<Output = T>,
+    ) -> Result<T, Reason> {
+        let until = until.ok_or(Reason::ServerDeadline)?;
+        let _place = Place::take(&self.waiting, bytes).ok_or(Reason::ServerOverloaded)?;
+        timeout_at(until, waiting).await.map_err(|_out_of_time| Reason::ServerDeadline)
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) struct Server {
     pub(crate) url: String,
     /// Where the certificate is the web's.
     ca: Option<NamedTempFile>,
-    paths: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
     _connections: JoinSet<()>,
 }
 
@@ -74,8 +74,8 @@ impl Server {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
-        let paths = Arc::new(Mutex::new(Vec::new()));
-        let (respond, seen): (Respond, _) = (Arc::new(respond), Arc::clone(&paths));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (respond, seen): (Respond, _) = (Arc::new(respond), Arc::clone(&requests));
         let mut connections = JoinSet::new();
         connections.spawn(async move {
             let mut serving = JoinSet::new();
@@ -84,7 +84,7 @@ impl Server {
                 serving.spawn(serve(acceptor, socket, respond, seen));
             }
         });
-        Self { url, ca: None, paths, _connections: connections }
+        Self { url, ca: None, requests, _connections: connections }
     }
 
     /// The root that this server's certificate is from.
@@ -94,16 +94,25 @@ impl Server {
 
     /// The paths asked for, in order.
     pub(crate) fn paths(&self) -> Vec<String> {
-        self.paths.lock().unwrap().clone()
+        self.requests().iter().map(|request| path_of(request).to_owned()).collect()
+    }
+
+    /// What was asked, heads and bodies, in order.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
 /// Ends where the client does.
 async fn serve(acceptor: TlsAcceptor, socket: TcpStream, respond: Respond, seen: Arc<Mutex<Vec<String>>>) {
     let Ok(mut stream) = acceptor.accept(socket).await else { return };
-    let Some(path) = request_path(&mut stream).await else { return };
-    seen.lock().unwrap().push(path.clone());
-    let _gone = reply(&mut stream, respond(&path)).await;
+    let Some(request) = request(&mut stream).await else { return };
+    seen.lock().unwrap().push(request.clone());
+    let _gone = reply(&mut stream, respond(path_of(&request))).await;
+}
+
+fn path_of(request: &str) -> &str {
+    request.split(' ').nth(1).unwrap_or_default()
 }
 
 fn certified() -> (ServerConfig, NamedTempFile) {
@@ -119,13 +128,17 @@ fn certified() -> (ServerConfig, NamedTempFile) {
     (config, file)
 }
 
-async fn request_path(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.ok()?);
+async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"\r\n\r\n") {
+        bytes.push(stream.read_u8().await.ok()?);
     }
-    let text = String::from_utf8(head).ok()?;
-    text.split(' ').nth(1).map(str::to_owned)
+    let head = str::from_utf8(&bytes).ok()?.to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or_default()];
+    stream.read_exact(&mut body).await.ok()?;
+    bytes.extend(body);
+    String::from_utf8(bytes).ok()
 }
 
 async fn reply(stream: &mut (impl AsyncWrite + Unpin), reply: Reply) -> std::io::Result<()> {

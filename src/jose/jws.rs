@@ -24,7 +24,7 @@ pub(super) const MAX_KEY_ID_BYTES: usize = 256;
 /// Headers are flat but for the refused `jwk`, and have some ten members.
 const HEADER_LIMITS: Limits = Limits { depth: 4, values: 64 };
 /// Claims nest a few levels (`realm_access.roles`, `authorization_details`), and list some hundred groups at most.
-const CLAIM_LIMITS: Limits = Limits { depth: 32, values: 2048 };
+pub const CLAIM_LIMITS: Limits = Limits { depth: 32, values: 2048 };
 
 /// Header members that bring a key, point to one, or change what the rest means (RFC 8725 §3.10; RFC 7515 §4.1.11;
 /// RFC 7797 §3; RFC 7516 §4.1). None of them is ever followed; a proof's own `jwk` is taken out before.
@@ -60,6 +60,11 @@ pub struct EmbeddedKey {
 }
 
 impl<'t> Compact<'t> {
+    /// Whether a text has the shape of one: three parts.
+    pub fn is_like(token: &str) -> bool {
+        token.bytes().filter(|byte| *byte == b'.').count() == 2
+    }
+
     /// Splits a token that [`check_size`] has let pass, looking at no more than its dots.
     ///
     /// # Errors

@@ -110,7 +110,7 @@ impl ProtectedResource {
         if json.len() > MAX_DOCUMENT_BYTES {
             return Err(ResourceFault::TooLong);
         }
-        Ok(Self { host, base, document_path, address, document: Document { json: Arc::from(json) }, metadata })
+        Ok(Self { host, base, document_path, address, document: Document::Json(Arc::from(json)), metadata })
     }
 
     /// What it says of itself.

@@ -40,6 +40,7 @@ pub struct Metrics {
     reloads: Family<AttemptLabel, Counter>,
     keys_fetched: Family<IssuerLabel, Gauge>,
     keys_refreshes: Family<RefreshLabel, Counter>,
+    introspections: Family<RefreshLabel, Counter>,
     decision_log: DecisionLogMetrics,
     trust: TrustMetrics,
     connections: Gauge,
@@ -61,6 +62,27 @@ impl Attempt {
     const fn name(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What came of asking an issuer about a token (RFC 7662).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Introspection {
+    /// The token is good.
+    Active,
+    /// It is not.
+    Inactive,
+    /// There was no answer, or none that is understood.
+    Failed,
+}
+
+impl Introspection {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
             Self::Failed => "failed",
         }
     }
@@ -130,6 +152,7 @@ impl Metrics {
             reloads: Family::default(),
             keys_fetched: Family::default(),
             keys_refreshes: Family::default(),
+            introspections: Family::default(),
             decision_log: decision_log(&mut registry),
             trust: TrustMetrics::new(&mut registry),
             connections: Gauge::default(),
@@ -149,10 +172,11 @@ impl Metrics {
             // A counter is worth an alert only if it stands at zero before its first event.
             drop(reloads.get_or_create(&AttemptLabel { outcome: attempt.name() }));
         }
-        let Self { registry, keys_fetched, keys_refreshes, connections, ready, .. } = &mut self;
+        let Self { registry, keys_fetched, keys_refreshes, introspections, connections, ready, .. } = &mut self;
         let help = "When an issuer's keys were last fetched, in seconds since the epoch";
         registry.register_with_unit("keys_fetched_timestamp", help, Unit::Seconds, keys_fetched.clone());
         registry.register("keys_refreshes", "Attempts to fetch an issuer's keys", keys_refreshes.clone());
+        registry.register("introspections", "Questions to an issuer about a token", introspections.clone());
         registry.register("connections", "Open connections from proxies", connections.clone());
         let help = "1 while checks are answered, 0 before the first revision and while draining";
         registry.register("ready", help, ready.clone());
@@ -183,6 +207,12 @@ impl Metrics {
         if attempt == Attempt::Succeeded {
             self.keys_fetched.get_or_create(&IssuerLabel { issuer: issuer.to_owned() }).set(now.seconds());
         }
+    }
+
+    /// `issuer`, one of the configured ones, was asked about a token.
+    pub fn introspected(&self, issuer: &str, outcome: Introspection) {
+        let label = RefreshLabel { issuer: issuer.to_owned(), outcome: outcome.name() };
+        self.introspections.get_or_create(&label).inc();
     }
 
     /// Handles for the decision log.
@@ -256,6 +286,7 @@ mod tests {
         metrics.policy_loaded("new", UnixTime::from_seconds(2));
         metrics.keys_refreshed("https://idp.example/\"\n", Attempt::Succeeded, UnixTime::from_seconds(3));
         metrics.keys_refreshed("https://idp.example/\"\n", Attempt::Failed, UnixTime::from_seconds(4));
+        metrics.introspected("https://idp.example", Introspection::Inactive);
         metrics.reloaded(Attempt::Failed);
         metrics.trust().svid_expires(Some(UnixTime::from_seconds(5)));
         metrics.trust().workload_api_connected(Some(true));
@@ -328,7 +359,7 @@ mod tests {
         let text = busy().encode();
         let described = include_str!("../../docs/metrics.md");
         let names: BTreeSet<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
-        assert_eq!(names.len(), 21);
+        assert_eq!(names.len(), 22);
         for line in names {
             let (name, kind) = line.split_once(' ').unwrap();
             let suffix = match kind {

@@ -32,14 +32,18 @@ const OTHER_PURPOSES: &[&str] = &[
 const SPIFFE_SCHEME: &str = "spiffe://";
 
 impl VerifiedToken {
-    /// Checks type, life, subject, audience, required claims, and actor against the issuer's rules.
+    /// Checks life, subject, audience, required claims, and actor against the issuer's rules.
     pub(super) fn admit(&self, rules: &IssuerConfig, caller: Option<&Caller>, now: UnixTime) -> Result<(), Denial> {
-        check_type(self.user.token_type.as_deref(), &rules.token_types)?;
         self.check_life(rules, now)?;
         check_subject(&self.user.subject, rules)?;
         check_audience(&self.user.audience, &rules.audiences)?;
         check_required(&self.user.claims, &rules.required_claims)?;
         delegation::check(&self.user, rules.actor, caller)
+    }
+
+    /// Checks the type in a signed token's header.
+    pub(super) fn check_type(&self, rules: &IssuerConfig) -> Result<(), Denial> {
+        check_type(self.user.token_type.as_deref(), &rules.token_types)
     }
 
     /// Checks proof of possession, which uses a proof up.

@@ -8,13 +8,14 @@ use serde_json::Value as Json;
 
 use super::IssuerIndex;
 use super::claims::VerifiedToken;
+use crate::clock::UnixTime;
 use crate::facts::User;
 use crate::jose;
 
 /// Some ten thousand usual tokens for each worker.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// What the smallest entry counts as, with the cache's own places for it; bounds the number of entries too.
-const MIN_ENTRY_BYTES: u64 = 1024;
+pub(super) const MIN_ENTRY_BYTES: u64 = 1024;
 /// Allocator and tree overhead of one value beside its text.
 const VALUE_BYTES: u64 = 96;
 
@@ -31,11 +32,15 @@ impl Key {
     }
 }
 
-/// A verification and whose it is.
+/// A verification, whose it is, and what it rests on.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) issuer: IssuerIndex,
     pub(super) token: VerifiedToken,
+    /// When its issuer was asked about it, if it was.
+    pub(super) asked: Option<UnixTime>,
+    /// Whether it is the issuer's answer that it rests on, and no key.
+    pub(super) is_opaque: bool,
 }
 
 /// The cache itself. Which entry goes when it is full is `quick_cache`'s business; that one goes is all that counts here.
@@ -89,7 +94,8 @@ impl Weighter<Key, Entry> for Weight {
     }
 }
 
-fn object_bytes(object: &Map<String, Json>) -> u64 {
+/// What an object weighs in memory.
+pub(super) fn object_bytes(object: &Map<String, Json>) -> u64 {
     object.iter().fold(0, |sum: u64, (name, value)| sum.saturating_add(text_bytes(name)).saturating_add(bytes(value)))
 }
 

@@ -5,9 +5,13 @@
 
 mod nonce;
 mod proof;
+mod secret;
 mod seen;
 
+pub use secret::NonceSecret;
+
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::UnixTime;
@@ -38,9 +42,13 @@ pub struct DpopConfig {
     pub max_age: Duration,
     /// Whether a proof must hold a nonce that was made here.
     pub nonce: bool,
+    /// Where the secret stands by which replicas know one another's nonces; `None`: each process knows its own.
+    pub nonce_secret_file: Option<PathBuf>,
+    /// What stands there, once it is read.
+    pub nonce_secret: Option<NonceSecret>,
 }
 
-/// What a process knows of proofs: which it has seen, and the key of its nonces. One for all workers, and for all
+/// What a process knows of proofs: which it has seen, and the key of its nonces where no other is configured. One for all workers, and for all
 /// revisions. Other processes have their own.
 pub struct Proofs {
     seen: Seen,
@@ -72,6 +80,8 @@ pub(super) struct Dpop {
     targets: Vec<Target>,
     max_age: i64,
     nonce: bool,
+    /// Of the secret that replicas share; `None`: the process's own serve.
+    shared: Option<Nonces>,
 }
 
 impl Dpop {
@@ -81,6 +91,7 @@ impl Dpop {
             targets: config.targets.iter().filter_map(|text| Target::parse(text).ok()).collect(),
             max_age: i64::try_from(config.max_age.as_secs()).unwrap_or(i64::MAX),
             nonce: config.nonce,
+            shared: config.nonce_secret.as_ref().map(Nonces::shared),
         }
     }
 
@@ -96,7 +107,7 @@ impl Dpop {
     ) -> Result<(), Denial> {
         let expected = Expected { http, token, key, targets: &self.targets, max_age: self.max_age, now };
         let proven = proof::check(header(http)?, &expected)?;
-        if self.nonce && !proven.nonce.is_some_and(|nonce| proofs.nonces.is_good(&nonce, self.max_age, now)) {
+        if self.nonce && !proven.nonce.is_some_and(|nonce| self.nonces(proofs).is_good(&nonce, self.max_age, now)) {
             return Err(self.nonce_wanted(proofs, now));
         }
         match proofs.seen.remember(key, &proven.id, proven.until, now) {
@@ -108,9 +119,13 @@ impl Dpop {
         }
     }
 
+    fn nonces<'n>(&'n self, proofs: &'n Proofs) -> &'n Nonces {
+        self.shared.as_ref().unwrap_or(&proofs.nonces)
+    }
+
     fn nonce_wanted(&self, proofs: &Proofs, now: UnixTime) -> Denial {
         let mut denial = Denial::new(Reason::TokenDpopNonce, "the proof has no `nonce` of late");
-        let nonce = HeaderField::new(NONCE_HEADER, &proofs.nonces.current(self.max_age, now));
+        let nonce = HeaderField::new(NONCE_HEADER, &self.nonces(proofs).current(self.max_age, now));
         if let (Some(response), Ok(nonce)) = (denial.response.as_mut(), nonce) {
             response.headers.push(nonce);
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Config;
 use super::IssuerConfig;
 use super::IssuerIndex;
+use super::KeySource;
 use crate::clock::UnixTime;
 use crate::jose::KeySet;
 
@@ -80,9 +81,10 @@ impl KeySets {
         self.epoch
     }
 
-    /// Each issuer's keys, in the order of the configuration.
+    /// The keys of each issuer that has some, in the order of the configuration.
     pub fn issuers(&self, now: UnixTime) -> impl Iterator<Item = IssuerKeys<'_>> {
-        self.config.issuers.iter().zip(&self.loaded).map(move |(issuer, loaded)| IssuerKeys {
+        let all = self.config.issuers.iter().zip(&self.loaded);
+        all.filter(|(issuer, _)| issuer.keys != KeySource::Nowhere).map(move |(issuer, loaded)| IssuerKeys {
             issuer: &issuer.issuer,
             optional: issuer.optional,
             keys: loaded.as_ref().map_or(0, |loaded| loaded.keys.usable()),

@@ -21,6 +21,7 @@ use self::task::Publisher;
 use super::Config;
 use super::IssuerConfig;
 use super::IssuerIndex;
+use super::KeySource;
 use super::key_sets::KeySets;
 use crate::clock::UnixTime;
 use crate::decision::Denial;
@@ -74,7 +75,8 @@ pub struct IssuerStatus {
 /// Asks for refreshes, from any thread and any runtime. The refreshing ends when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub struct RefreshHandle {
-    links: Arc<[Link]>,
+    /// `None` of an issuer without keys.
+    links: Arc<[Option<Link>]>,
 }
 
 #[derive(Debug)]
@@ -90,7 +92,7 @@ impl RefreshHandle {
     /// Waits for newer keys of `issuer`: at most one fetch in its cooldown, however many wait. Whatever the outcome, look
     /// at the newest snapshot again before giving up: another request may have brought it.
     pub async fn refresh(&self, issuer: IssuerIndex) -> RefreshOutcome {
-        let Some(link) = self.links.get(issuer.0) else { return RefreshOutcome::Failed };
+        let Some(Some(link)) = self.links.get(issuer.0) else { return RefreshOutcome::Failed };
         let (waiter, outcome) = oneshot::channel();
         if link.waiters.send(waiter).await.is_err() {
             return RefreshOutcome::Failed;
@@ -98,9 +100,9 @@ impl RefreshHandle {
         outcome.await.unwrap_or(RefreshOutcome::Failed)
     }
 
-    /// How each issuer's refresh fares, in the order of the configuration.
+    /// How the refresh of each issuer with keys fares, in the order of the configuration.
     pub fn status(&self) -> Vec<IssuerStatus> {
-        self.links.iter().map(|link| link.status.borrow().clone()).collect()
+        self.links.iter().flatten().map(|link| link.status.borrow().clone()).collect()
     }
 }
 
@@ -147,9 +149,13 @@ where
     let publisher = Arc::new(Publisher::new(keys, publish));
     let (mut links, mut tasks) = (Vec::new(), Vec::new());
     for (position, issuer) in config.issuers.iter().enumerate() {
+        if issuer.keys == KeySource::Nowhere {
+            links.push(None);
+            continue;
+        }
         let (waiters, waiting) = mpsc::channel(MAX_WAITING);
         let (status, seen) = watch::channel(IssuerStatus { issuer: issuer.issuer.clone(), ..IssuerStatus::default() });
-        links.push(Link { waiters, status: seen });
+        links.push(Some(Link { waiters, status: seen }));
         tasks.push(IssuerTask {
             index: IssuerIndex(position),
             issuer: issuer.clone(),
@@ -190,10 +196,11 @@ pub async fn load_keys(
 ) -> (KeySets, Vec<Problem>) {
     let config = Arc::clone(keys.config());
     let usable = keys.issuers(now).map(|issuer| issuer.usable);
-    let issuers = config.issuers.iter().zip(usable).enumerate();
+    let issuers = config.issuers.iter().enumerate().filter(|(_, issuer)| issuer.keys != KeySource::Nowhere);
     let loading = issuers
-        .filter(|(_, (issuer, usable))| wanted(issuer, *usable))
-        .map(|(position, (issuer, _))| async move { (position, source::load(issuer, FetchLimits::default()).await) });
+        .zip(usable)
+        .filter(|((_, issuer), usable)| wanted(issuer, *usable))
+        .map(|((position, issuer), _)| async move { (position, source::load(issuer, FetchLimits::default()).await) });
     let loaded = join_all(loading).await;
     let mut problems = Vec::new();
     for (position, loaded) in loaded {

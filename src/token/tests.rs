@@ -7,6 +7,7 @@ mod differential;
 mod dpop;
 mod forge;
 mod headers;
+mod introspection;
 mod jose;
 mod keys;
 mod mapped;

@@ -2,9 +2,18 @@
 
 use std::sync::Arc;
 
+use serde_json::Map;
+use serde_json::Value as Json;
+
+use super::AskedTokens;
 use super::Config;
+use super::Introspected;
+use super::IntrospectionConfig;
 use super::IssuerConfig;
 use super::IssuerIndex;
+use super::KeySource;
+use super::Need;
+use super::Question;
 use super::Refusal;
 use super::Revoked;
 use super::cache::Cache;
@@ -14,6 +23,7 @@ use super::claims;
 use super::credential::Credential;
 use super::dpop::Dpop;
 use super::dpop::Proofs;
+use super::introspection;
 use super::key_sets::KeySets;
 use super::refused;
 use crate::clock::UnixTime;
@@ -29,6 +39,7 @@ use crate::jose::KeySet;
 use crate::jose::NoKey;
 use crate::jose::shown;
 use crate::route::Possession;
+use crate::secret::Secret;
 
 /// Verifies tokens for one worker, and remembers those it has verified.
 #[derive(Debug)]
@@ -50,8 +61,18 @@ pub struct Presented<'a> {
     pub caller: Option<&'a Caller>,
     /// Whether the route asks for a bound token.
     pub proof: Possession,
+    /// The issuers that the route takes tokens of, separated by spaces; `None`: all.
+    pub issuers: Option<&'a str>,
     /// The proofs that this process has seen.
     pub proofs: &'a Proofs,
+    /// The issuer's word on the token, once it was asked.
+    pub answer: Option<&'a Introspected>,
+}
+
+impl Presented<'_> {
+    fn takes(&self, issuer: &str) -> bool {
+        self.issuers.is_none_or(|names| names.split(' ').any(|name| name == issuer))
+    }
 }
 
 impl Verifier {
@@ -69,11 +90,13 @@ impl Verifier {
 
     /// The user that the token is proven to speak for, at `now`, as it is presented.
     ///
-    /// A signature is verified once for each token and state of the keys; everything that depends on more than those two
-    /// is checked at every call. A proof of possession is used up by a call that succeeds.
+    /// A signature is verified once for each token and state of the keys, an issuer's answer holds as long as is
+    /// configured; everything that depends on more than those is checked at every call. A proof of possession is used up
+    /// by a call that succeeds.
     ///
     /// # Errors
-    /// [`Refusal::NeedsKeys`] where the keys are too old to know; [`Refusal::Denied`] else, which no refresh would change.
+    /// [`Refusal::Needs`] where the keys are too old to know, or the issuer must be asked, which it never says to a call
+    /// that brings the answer; [`Refusal::Denied`] else, which no waiting would change.
     pub fn verify(&mut self, presented: &Presented<'_>, keys: &KeySets, now: UnixTime) -> Result<Arc<User>, Refusal> {
         let scheme = presented.credential.scheme;
         if scheme == Scheme::Dpop && self.dpop.is_none() {
@@ -81,7 +104,7 @@ impl Verifier {
         }
         self.admitted(presented, keys, now).map_err(|refusal| match refusal {
             Refusal::Denied(denial) => Refusal::Denied(Denial { scheme, ..denial }),
-            needs_keys @ Refusal::NeedsKeys(_) => needs_keys,
+            needs @ Refusal::Needs(_) => needs,
         })
     }
 
@@ -89,37 +112,96 @@ impl Verifier {
         let token = presented.credential.token;
         jose::check_size(token).map_err(refused)?;
         let key = Key::new(token, keys.epoch());
-        if let Some(entry) = self.cache.get(&key) {
-            let rules = self.rules(entry.issuer)?;
-            usable(keys, entry.issuer, rules, now)?;
-            let admitted = self.admit(entry, presented, now).map(|()| Arc::clone(&entry.token.user));
+        if let Some(entry) = self.cache.get(&key)
+            && self.holds(entry, presented, now)
+        {
+            if !entry.is_opaque {
+                usable(keys, entry.issuer, self.rules(entry.issuer)?, now)?;
+            }
+            let admitted = self.admit(entry, presented, now).and_then(|()| self.confirm(entry, presented, now));
+            let admitted = admitted.map(|()| Arc::clone(&entry.token.user));
             return admitted.map_err(|denial| self.forget_expired(&key, denial).into());
         }
-        let entry = self.authenticate(token, keys, now)?;
-        self.admit(&entry, presented, now)?;
+        let entry = match self.asked_about(presented)? {
+            Some(issuer) => self.introspect(issuer, presented, now)?,
+            None => self.authenticate(presented, keys, now)?,
+        };
+        self.confirm(&entry, presented, now)?;
         Ok(self.cache.insert(key, entry))
     }
 
-    /// The part whose result is kept: the issuer has signed this.
-    fn authenticate(&self, token: &str, keys: &KeySets, now: UnixTime) -> Result<Entry, Refusal> {
-        let compact = Compact::split(token).map_err(refused)?;
+    /// Whether what was found out earlier may still be gone by, on this route.
+    fn holds(&self, entry: &Entry, presented: &Presented<'_>, now: UnixTime) -> bool {
+        let Some(rules) = self.config.issuer(entry.issuer) else { return false };
+        let is_asked_for = |config: &&IntrospectionConfig| entry.is_opaque || config.tokens == AskedTokens::All;
+        let is_fresh = rules.introspection.as_ref().filter(is_asked_for).is_none_or(|config| {
+            // Where the clock went back nobody knows how old an answer is.
+            entry.asked.is_some_and(|at| at <= now && now.since(at) < config.cache)
+        });
+        is_fresh && presented.takes(&rules.issuer)
+    }
+
+    /// Whom to ask about a token that is no JWT; `None` for a JWT, and where nobody can be asked.
+    fn asked_about(&self, presented: &Presented<'_>) -> Result<Option<IssuerIndex>, Denial> {
+        if Compact::is_like(presented.credential.token) {
+            return Ok(None);
+        }
+        let issuers = self.config.issuers.iter().enumerate();
+        let mut known = issuers.filter(|(_, rules)| rules.introspection.is_some() && presented.takes(&rules.issuer));
+        match (known.next(), known.next()) {
+            (Some((position, _)), None) => Ok(Some(IssuerIndex(position))),
+            (None, _) => Ok(None),
+            // Not asked one after the other: a token is for its own issuer's eyes.
+            (Some(_), Some(_)) => {
+                let detail = "an opaque token names no issuer, and several could be asked: the route must name one";
+                Err(Denial::new(Reason::TokenIssuerUnknown, detail))
+            }
+        }
+    }
+
+    /// A token that its issuer answers for.
+    fn introspect(&self, issuer: IssuerIndex, presented: &Presented<'_>, now: UnixTime) -> Result<Entry, Refusal> {
+        let rules = self.rules(issuer)?;
+        let (claims, at) = word(issuer, rules, presented)?;
+        let claims = introspection::access_token(claims.clone(), &rules.issuer)?;
+        let token = claims::read(claims, None, &rules.claims)?;
+        let entry = Entry { issuer, token, asked: Some(at), is_opaque: true };
+        self.admit(&entry, presented, now)?;
+        Ok(entry)
+    }
+
+    /// A token that its issuer has signed.
+    fn authenticate(&self, presented: &Presented<'_>, keys: &KeySets, now: UnixTime) -> Result<Entry, Refusal> {
+        let compact = Compact::split(presented.credential.token).map_err(refused)?;
         let header = compact.header().map_err(refused)?;
         let claims = compact.claims().map_err(refused)?;
         let named = claims::issuer(&claims)?;
-        let issuer = self.config.index_of(named).ok_or_else(|| unknown_issuer(named))?;
+        let issuer = self.config.index_of(named).filter(|_| presented.takes(named));
+        let issuer = issuer.ok_or_else(|| unknown_issuer(named))?;
         let rules = self.rules(issuer)?;
+        if rules.keys == KeySource::Nowhere {
+            return self.introspect(issuer, presented, now);
+        }
         if !rules.algorithms.contains(&header.algorithm) {
             let detail = format!("{} is not allowed for this issuer", header.algorithm);
             return Err(Denial::new(Reason::TokenAlgorithm, detail).into());
         }
         let key = usable(keys, issuer, rules, now)?.find(&header).map_err(|no_key| match no_key {
-            NoKey::Unknown => Refusal::NeedsKeys(issuer),
+            NoKey::Unknown => Refusal::Needs(Need::Keys(issuer)),
             NoKey::Refused(error) => Refusal::Denied(refused(error)),
         })?;
         if !key.verifies(compact.signing_input(), compact.signature().map_err(refused)?) {
             return Err(Denial::new(Reason::TokenSignatureInvalid, "the signature does not verify").into());
         }
-        Ok(Entry { issuer, token: claims::read(claims, header.token_type, &rules.claims)? })
+        let token = claims::read(claims, header.token_type, &rules.claims)?;
+        token.check_type(rules)?;
+        let mut entry = Entry { issuer, token, asked: None, is_opaque: false };
+        self.admit(&entry, presented, now)?;
+        // The last, so that nobody makes us ask by a token that is good for nothing anyway.
+        if rules.introspection.as_ref().is_some_and(|config| config.tokens == AskedTokens::All) {
+            entry.asked = Some(word(issuer, rules, presented)?.1);
+        }
+        Ok(entry)
     }
 
     fn rules(&self, issuer: IssuerIndex) -> Result<&IssuerConfig, Denial> {
@@ -129,9 +211,12 @@ impl Verifier {
     fn admit(&self, entry: &Entry, presented: &Presented<'_>, now: UnixTime) -> Result<(), Denial> {
         let rules = self.rules(entry.issuer)?;
         entry.token.admit(rules, presented.caller, now)?;
-        self.revoked.check(&entry.token.user)?;
-        // The last, since a proof can be used once.
-        entry.token.confirm(rules, presented, self.dpop.as_ref(), now)
+        self.revoked.check(&entry.token.user)
+    }
+
+    /// The last of all, since a proof can be used once.
+    fn confirm(&self, entry: &Entry, presented: &Presented<'_>, now: UnixTime) -> Result<(), Denial> {
+        entry.token.confirm(self.rules(entry.issuer)?, presented, self.dpop.as_ref(), now)
     }
 
     fn forget_expired(&mut self, key: &Key, denial: Denial) -> Denial {
@@ -157,6 +242,27 @@ fn usable<'k>(
         .ok_or_else(|| Denial::new(Reason::TokenKeysUnavailable, "the issuer's keys are missing or too old"))
 }
 
+/// The issuer's word that the token is good: what it says, and when.
+fn word<'a>(
+    issuer: IssuerIndex,
+    rules: &IssuerConfig,
+    presented: &Presented<'a>,
+) -> Result<(&'a Map<String, Json>, UnixTime), Refusal> {
+    let Some(answer) = presented.answer else {
+        let token = Secret::new(presented.credential.token.to_owned());
+        return Err(Refusal::Needs(Need::Answer(Question { issuer, token })));
+    };
+    let answer =
+        answer.as_deref().map_err(|reason| Denial::new(*reason, "the issuer gave no answer about the token"))?;
+    // Another configuration may be in force than when it was asked.
+    if answer.issuer != rules.issuer {
+        return Err(Denial::new(Reason::TokenIntrospectionUnavailable, "another issuer was asked").into());
+    }
+    let claims = answer.claims.as_ref();
+    let claims = claims.ok_or_else(|| Denial::new(Reason::TokenInactive, "the issuer says that it is not active"))?;
+    Ok((claims, answer.at))
+}
+
 fn unknown_issuer(named: &str) -> Denial {
-    Denial::new(Reason::TokenIssuerUnknown, format!("`{}` is not configured", shown(named)))
+    Denial::new(Reason::TokenIssuerUnknown, format!("`{}` is not taken here", shown(named)))
 }

@@ -99,6 +99,55 @@ async fn a_document_never_lets_a_request_through() {
     }
 }
 
+/// What a browser sends before the request of an MCP client, whose `MCP-Protocol-Version` is no simple header.
+fn preflight(target: &str, method: &str) -> Call {
+    let call = Call::new("OPTIONS", target).header("origin", "https://app.example");
+    call.header("access-control-request-method", method)
+        .header("access-control-request-headers", "mcp-protocol-version")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_may_ask_for_the_document_and_for_nothing_else() {
+    let lenient = EnvoySetup { filter: json!({"failure_mode_allow": true}), ..EnvoySetup::default() };
+    let stack = start(lenient).await;
+    let agent = stack.agent("planner");
+    for call in [preflight(DOCUMENT, "GET"), preflight(DOCUMENT, "HEAD"), preflight(&format!("{DOCUMENT}?a=b"), "GET")]
+    {
+        let reply = agent.send(&call).await;
+        assert_eq!((reply.status, reply.text().as_str()), (204, ""), "{call:?}");
+        for (name, value) in [
+            ("access-control-allow-origin", "*"),
+            ("access-control-allow-methods", "GET, HEAD"),
+            ("access-control-allow-headers", "*"),
+            ("access-control-max-age", "7200"),
+        ] {
+            assert_eq!(reply.header(name), [value], "{call:?}");
+        }
+        assert!(reply.header("x-upstream").is_empty() && reply.header("access-control-allow-credentials").is_empty());
+        let record = stack.decision().await;
+        assert_eq!((record.reason(), record.http_status()), ("answered_resource_metadata", Some(204)), "{call:?}");
+    }
+    let mut connection = agent.connect().await.unwrap();
+    assert_eq!(connection.send(&preflight(DOCUMENT, "GET")).await.unwrap().status, 204);
+    let document = connection.send(&Call::get(DOCUMENT).header("mcp-protocol-version", "2025-06-18")).await.unwrap();
+    assert_eq!(from_here(&document)["resource"], "https://accounts/mcp", "the connection goes on");
+    for _ in 0..2 {
+        stack.decision().await;
+    }
+    for call in [
+        Call::new("OPTIONS", DOCUMENT),
+        Call::new("OPTIONS", DOCUMENT).header("origin", "https://app.example"),
+        preflight(DOCUMENT, "POST"),
+        preflight(DOCUMENT, "GET").header("access-control-request-method", "POST"),
+        preflight("/mcp", "GET"),
+        preflight("/.well-known/oauth-protected-resource", "GET"),
+    ] {
+        let reply = agent.send(&call).await;
+        assert_eq!((reply.status, reply.header("access-control-allow-origin")), (401, vec![]), "{call:?}");
+        assert_eq!(stack.decision().await.reason(), "token_missing", "{call:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_says_what_would_do_and_no_more() {
     let stack = start(EnvoySetup::default()).await;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::harness::tool;
 
-const FOLDERS: [&str; 2] = ["policies", "demo/policy"];
+const FOLDERS: [&str; 3] = ["policies", "demo/policy", "demo/oidc/policy"];
 
 fn passes(command: &mut Command) {
     let output = command.output().unwrap();

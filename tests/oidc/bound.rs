@@ -9,11 +9,11 @@ use super::super::harness::envoy::Transport;
 use super::super::peers::certs::Leaf;
 use super::super::peers::certs::TRUST_DOMAIN;
 use super::super::peers::certs::agent_id;
-use super::harness::keycloak::AGENT;
-use super::harness::keycloak::BOUND;
 use super::harness::keycloak::Realm;
 use super::harness::outcome_for;
 use super::harness::parts;
+use super::harness::realm::AGENT;
+use super::harness::realm::BOUND;
 use super::harness::text;
 use super::harness::wanted;
 

@@ -1,7 +1,10 @@
 //! The providers, and what all of them have in common.
 
+pub(super) mod browser;
 pub(super) mod keycloak;
 pub(super) mod light;
+pub(super) mod proof;
+pub(super) mod realm;
 
 use std::fs;
 use std::path::Path;
@@ -29,14 +32,14 @@ pub(super) fn encoded(fields: &[(&str, &str)]) -> String {
     fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect::<Vec<_>>().join("&")
 }
 
-/// A form, posted.
-pub(super) fn form(path: &str, fields: &[(&str, &str)]) -> Call {
-    Call::new("POST", path).body(FORM, encoded(fields))
+/// A form, posted to this host.
+pub(super) fn form(host: &str, path: &str, fields: &[(&str, &str)]) -> Call {
+    Call::to(host, "POST", path).body(FORM, encoded(fields))
 }
 
-/// What a token endpoint gives for this form; the test fails when it refuses (RFC 6749 §5.1).
-pub(super) async fn tokens(client: &Client, endpoint: &str, fields: &[(&str, &str)]) -> Json {
-    let reply = client.send(&form(endpoint, fields)).await;
+/// What a token endpoint gives for this request; the test fails when it refuses (RFC 6749 §5.1).
+pub(super) async fn granted(client: &Client, call: &Call) -> Json {
+    let reply = client.send(call).await;
     assert_eq!(reply.status, 200, "no token: {}", reply.text());
     serde_json::from_str(&reply.text()).unwrap()
 }
@@ -56,6 +59,15 @@ pub(super) fn parts(token: &str) -> [Json; 2] {
 pub(super) fn issuer(url: &str, web_ca: &Path, algorithm: &str, more: &Json) -> Json {
     let entry = json!({"issuer": url, "keys": {"ca_file": web_ca}, "algorithms": [algorithm]});
     merged(entry, more)
+}
+
+/// How Countersign asks a provider about tokens, over the ordinary way; the client's secret is written to a file of `dir`.
+pub(super) fn introspection(url: &str, client: (&str, &str), dir: &Path, web_ca: &Path, more: &Json) -> Json {
+    let file = dir.join("client.secret");
+    fs::write(&file, client.1).unwrap();
+    let asked =
+        json!({"url": url, "client_id": client.0, "client_secret_file": file, "ca_file": web_ca, "cache": "1s"});
+    json!({"introspection": merged(asked, more)})
 }
 
 /// What becomes of a token: status and reason.

@@ -4,13 +4,14 @@ use serde_json::json;
 
 use super::super::harness::Setup;
 use super::super::harness::client::Call;
+use super::super::harness::merged;
 use super::harness::accepted_at_last;
-use super::harness::keycloak::ACCOUNTS;
-use super::harness::keycloak::AGENT;
-use super::harness::keycloak::ELSEWHERE;
 use super::harness::keycloak::Realm;
 use super::harness::outcome;
 use super::harness::parts;
+use super::harness::realm::ACCOUNTS;
+use super::harness::realm::AGENT;
+use super::harness::realm::ELSEWHERE;
 use super::harness::text;
 use super::harness::wanted;
 
@@ -21,6 +22,9 @@ default allow := false
 
 allow if "payer" in input.user.roles
 "#;
+
+/// Attempts to fetch keys.
+const FETCHES: &str = "countersign_keys_refreshes_total";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_users_roles_decide_and_another_audience_is_refused() {
@@ -79,4 +83,24 @@ async fn i5_a_new_key_is_learned_from_the_first_token() {
     assert_ne!(parts(&before)[0]["kid"], parts(&after)[0]["kid"]);
     accepted_at_last(&stack, &after).await;
     assert_eq!(outcome(&stack, &before).await, wanted(200, "policy_allowed"), "the old key is still published");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i4_keys_are_found_by_the_authorization_servers_metadata_of_this_very_issuer() {
+    let realm = Realm::new("metadata").await;
+    let url = realm.url("");
+    let issuer = |url: &str, more| {
+        let entry = realm.issuer(&json!({"issuer": url, "audiences": ["accounts"], "keys": {"oauth_metadata": true}}));
+        merged(entry, &more)
+    };
+    // The same realm under another name: its metadata is found there too, and says whose it is.
+    let otherwise = url.replace("127.0.0.1", "localhost");
+    let settings = json!({"issuers": [issuer(&url, json!(null)), issuer(&otherwise, json!({"optional": true}))]});
+    let stack = Setup { settings, ..Setup::default() }.start().await;
+    let token = realm.access_token(AGENT, "alice").await;
+    assert_eq!(outcome(&stack, &token).await, wanted(200, "policy_allowed"));
+    let fetched = async |issuer: &str| stack.server().metric(FETCHES, &[issuer, "succeeded"]).await > 0.0;
+    assert_eq!((fetched(&url).await, fetched(&otherwise).await), (true, false));
+    let refused = |line: &str| line.contains("of another issuer") && line.contains(&otherwise);
+    assert!(stack.server().output().lines().any(refused));
 }

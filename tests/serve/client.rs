@@ -99,6 +99,17 @@ impl Answer {
             _ => None,
         }
     }
+
+    /// A header of a denial.
+    pub(crate) fn denied_header(&self, name: &str) -> Option<String> {
+        match CheckResponse::decode(self.message.as_slice()).ok()?.http_response? {
+            HttpResponse::DeniedResponse(denied) => {
+                let headers = denied.headers.into_iter().filter_map(|option| option.header);
+                headers.into_iter().find(|header| header.key == name).map(|header| header.value)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A gRPC frame.

@@ -76,9 +76,32 @@ impl Issuer {
         fs::remove_file(self.folder.path().join("revoked.json")).unwrap();
     }
 
+    /// Writes a file beside them, and says where.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
     /// A token with this `jti`, good for an hour.
     pub(crate) fn token(&self, jti: &str) -> String {
-        let exp = UnixTime::now().plus_seconds(3600).seconds();
-        self.key.sign(&json!({"iss": "https://idp.example", "sub": "alice", "aud": "a", "exp": exp, "jti": jti}))
+        self.token_with(json!({"jti": jti}))
     }
+
+    /// A token with these claims more, good for an hour.
+    pub(crate) fn token_with(&self, more: Json) -> String {
+        self.key.sign(&claims(more))
+    }
+
+    /// A token by a key of this name, which the issuer does not have.
+    pub(crate) fn token_named(&self, kid: &str) -> String {
+        Key { kid: kid.to_owned(), ..Key::new() }.sign(&claims(json!({})))
+    }
+}
+
+fn claims(more: Json) -> Json {
+    let exp = UnixTime::now().plus_seconds(3600).seconds();
+    let mut claims = json!({"iss": "https://idp.example", "sub": "alice", "aud": "a", "exp": exp});
+    claims.as_object_mut().unwrap().append(&mut serde_json::from_value(more).unwrap());
+    claims
 }

@@ -131,6 +131,12 @@ impl Server {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// All that it has written, of either log.
+    pub(crate) fn outputs(&self) -> String {
+        let text = fs::read_to_string(self.folder.path().join("stdout")).unwrap();
+        format!("{text}{}", self.log())
+    }
+
     fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.process.id().to_string()]).status();
         assert!(status.unwrap().success());

@@ -14,10 +14,39 @@ pub(crate) fn dpop(section: &mut Section<'_>, config: &DpopConfig) {
     if config.max_age.subsec_nanos() != 0 {
         section.refuse(&["max_age"], "is no whole number of seconds", "write it in seconds, as `60s`");
     }
-    for key in ["max_age", "nonce"] {
+    for key in ["max_age", "nonce", "nonce_secret_file"] {
         if config.targets.is_empty() && section.has(key) {
             section.warn(key, "is only looked at with `targets`", "say where the services are reached, or remove it");
         }
+    }
+    if !config.targets.is_empty() && !config.nonce && config.nonce_secret_file.is_some() {
+        section.warn("nonce_secret_file", "is only looked at with `nonce: true`", "set dpop.nonce: true, or remove it");
+    }
+}
+
+/// Whoever asks must say whom, and as whom.
+pub(crate) fn introspection(section: &mut Section<'_>, [url, client_id, secret]: [bool; 3]) {
+    for (key, is_there) in [("client_id", client_id), ("client_secret_file", secret)] {
+        if url && !is_there {
+            let hint = "an introspection endpoint answers only clients that it knows (RFC 7662 §2.1)";
+            section.refuse(&[key], "is missing", hint);
+        }
+    }
+    for key in ["client_id", "client_secret_file", "ca_file", "cache", "tokens"] {
+        if !url && section.has(key) {
+            section.refuse(&[key, "url"], "is of no use without `url`", "add the issuer's introspection endpoint");
+        }
+    }
+}
+
+/// Signatures are verified by the algorithms that are named, where there are keys to verify by.
+pub(crate) fn algorithms(section: &mut Section<'_>, is_keyless: bool, named: bool) {
+    if !is_keyless && !named {
+        section.refuse(&["algorithms"], "is missing", "add it: the algorithms that the issuer signs by, as `[ES256]`");
+    }
+    if is_keyless && named {
+        let message = "is of no use without `keys`: the issuer is asked about each token";
+        section.refuse(&["algorithms"], message, "remove it, or say below `keys` where the issuer's keys are");
     }
 }
 

@@ -20,7 +20,7 @@ fn challenges_and_resources_have_their_defaults() {
     assert_eq!(warnings, []);
     let document = settings.resources.document("a", "/.well-known/oauth-protected-resource/mcp").unwrap();
     let expected = r#"{"resource":"https://a/mcp","authorization_servers":["https://idp.example"],"bearer_methods_supported":["header"]}"#;
-    assert_eq!(&*document.json, expected);
+    assert_eq!(document.body(), expected);
 }
 
 #[test]

@@ -27,8 +27,10 @@ fn documented_defaults_are_the_defaults() {
     for (mode, name) in [(Compatibility::Strict, "strict"), (Compatibility::OpaEnvoy, "opa-envoy")] {
         let bundle = "spiffe: {bundles: [{trust_domain: partner.example, endpoint: 'https://partner.example/bundle'}]}";
         let resource = "protected_resources: [{resource: 'https://a', authorization_servers: ['https://idp.example']}]";
-        let shown =
-            folder.read(&format!("compatibility: {name}\n{bundle}\n{resource}\n{LEAST}")).unwrap().settings.redacted();
+        let asked = ", introspection: {url: 'https://idp.example/introspect', client_id: a, client_secret_file: secret}}\npolicy";
+        let least = LEAST.replace("}\npolicy", asked);
+        let text = format!("compatibility: {name}\n{bundle}\n{resource}\n{least}");
+        let shown = folder.read(&text).unwrap().settings.redacted();
         let compared = compare(&reference::keys(mode), &shown);
         assert!(compared > 48, "{compared}");
     }
@@ -55,7 +57,7 @@ fn the_examples_load_and_nothing_is_warned_about() {
     for (page, wholes, parts) in [
         (include_str!("../../../docs/configuration.md"), 4, 0),
         (include_str!("../../../docs/spiffe.md"), 0, 10),
-        (include_str!("../../../docs/tokens.md"), 3, 4),
+        (include_str!("../../../docs/tokens.md"), 4, 5),
     ] {
         let examples: Vec<_> = page.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
         let (whole, part): (Vec<_>, Vec<_>) = examples.into_iter().partition(|example| example.contains("\npolicy:"));

@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::route::Possession;
 use crate::token::ActorRule;
+use crate::token::AskedTokens;
+use crate::token::KeySource;
 
 /// The least document with something more for its issuer, and keys more.
 fn with(issuer: &str, more: &str) -> String {
@@ -46,6 +48,12 @@ fn what_could_never_be_proven_is_an_error() {
         ("", "dpop: {targets: ['https://a'], nonce: maybe}\n", "dpop.nonce: `maybe` is no boolean"),
         ("", "dpop: {nonce: true}\n", "dpop.nonce: is only looked at with `targets`"),
         ("", "dpop: {max_age: 30s}\n", "dpop.max_age: is only looked at with `targets`"),
+        ("", "dpop: {nonce_secret_file: nonce.secret}\n", "dpop.nonce_secret_file: is only looked at with `targets`"),
+        (
+            "",
+            "dpop: {targets: ['https://a'], nonce_secret_file: nonce.secret}\n",
+            "dpop.nonce_secret_file: is only looked at with `nonce: true` (set dpop.nonce: true, or remove it)",
+        ),
     ] {
         let told = told(Folder::new().read(&with(issuer, more)));
         assert!(told.len() == 1 && told[0].contains(problem), "{issuer} {more}: {told:?}");
@@ -56,6 +64,54 @@ fn what_could_never_be_proven_is_an_error() {
         (", proof_of_possession: dpop, actor: caller", DPOP),
     ] {
         assert!(told(Folder::new().read(&with(issuer, more))).is_empty(), "{issuer} {more}");
+    }
+}
+
+const INTROSPECTION: &str = "url: 'https://idp.example/introspect', client_id: countersign, client_secret_file: secret";
+
+#[test]
+fn introspection_is_read_into_its_place() {
+    let text = with(&format!(", introspection: {{{INTROSPECTION}, cache: 5s, tokens: all}}"), "");
+    let issuer = Folder::new().read(&text).unwrap().settings.token.issuers.remove(0);
+    let introspection = issuer.introspection.unwrap();
+    assert_eq!((introspection.tokens, introspection.cache), (AskedTokens::All, Duration::from_secs(5)));
+    assert_ne!(issuer.keys, KeySource::Nowhere);
+    let keyless = with(&format!(", introspection: {{{INTROSPECTION}}}"), "")
+        .replace("keys: {file: jwks.json}, algorithms: [ES256], ", "");
+    let issuer = Folder::new().read(&keyless).unwrap().settings.token.issuers.remove(0);
+    assert_eq!((issuer.keys, issuer.algorithms), (KeySource::Nowhere, Vec::new()));
+    assert_eq!(issuer.introspection.unwrap().tokens, AskedTokens::Opaque);
+}
+
+#[test]
+fn an_issuer_that_could_not_be_asked_is_an_error() {
+    let without = |part: &str| INTROSPECTION.replace(part, "").trim_start_matches(", ").to_owned();
+    let id = without(", client_id: countersign");
+    let secret = without(", client_secret_file: secret");
+    let url = without("url: 'https://idp.example/introspect'");
+    for (introspection, problems) in [
+        (id, &["introspection.client_id: is missing"][..]),
+        (secret, &["introspection.client_secret_file: is missing"]),
+        (url, &["introspection.client_id: is of no use", "introspection.client_secret_file: is of no use"]),
+        (
+            "cache: 5s, tokens: all".to_owned(),
+            &["introspection.cache: is of no use", "introspection.tokens: is of no use"],
+        ),
+    ] {
+        let told = told(Folder::new().read(&with(&format!(", introspection: {{{introspection}}}"), "")));
+        assert_eq!(told.len(), problems.len(), "{introspection}: {told:?}");
+        for problem in problems {
+            assert!(told.iter().any(|told| told.contains(problem)), "{introspection}: {told:?}");
+        }
+    }
+    let asked = with(&format!(", introspection: {{{INTROSPECTION}}}"), "");
+    for (from, to, problem) in [
+        ("keys: {file: jwks.json}, ", "", "issuers[0].algorithms: is of no use without `keys`"),
+        ("keys: {file: jwks.json}", "keys: {}", "issuers[0].keys: names no source of keys"),
+        ("algorithms: [ES256], ", "", "issuers[0].algorithms: is missing"),
+    ] {
+        let told = told(Folder::new().read(&asked.replace(from, to)));
+        assert!(told.len() == 1 && told[0].contains(problem), "{from}: {told:?}");
     }
 }
 

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde::Serializer;
 
-use crate::decision::Document;
 use crate::decision_log::Mask;
 use crate::decision_log::Outcome;
 use crate::decision_log::Record;
@@ -86,7 +85,7 @@ impl<'a> Summary<'a> {
         let (detail, http_status) = match &record.outcome {
             Outcome::Cancelled | Outcome::Allowed => (None, None),
             Outcome::Denied { detail, http_status, .. } => (Some(detail.as_str()), Some(*http_status)),
-            Outcome::Answered => (None, Some(Document::HTTP_STATUS)),
+            Outcome::Answered { http_status } => (None, Some(*http_status)),
         };
         let http = record.attributes.as_ref().and_then(|attributes| attributes.http());
         let user = record.user.as_deref();

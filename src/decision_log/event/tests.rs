@@ -177,6 +177,7 @@ fn a_line_has_a_result_or_an_error() {
         (Outcome::Allowed, json!(true), json!(null)),
         (denied(Reason::TokenMissing), json!({"allowed": false, "http_status": 401}), json!(null)),
         (denied(Reason::PolicyUndefined), json!({"allowed": false, "http_status": 403}), json!(null)),
+        (Outcome::Answered { http_status: 204 }, json!({"allowed": false, "http_status": 204}), json!(null)),
         (denied(Reason::PolicyConflict), json!(null), json!(Reason::PolicyConflict.sentence())),
         (denied(Reason::RequestQueryInvalid), json!(null), json!(Reason::RequestQueryInvalid.sentence())),
     ] {

@@ -178,7 +178,7 @@ fn a_policys_demand_is_a_challenge_with_its_status() {
 /// Whatever its HTTP status: to the proxy it is a refusal, with which no request goes on.
 #[test]
 fn a_document_is_a_refusal_to_the_proxy() {
-    let document = Document { json: r#"{"resource":"https://a"}"#.into() };
+    let document = Document::Json(r#"{"resource":"https://a"}"#.into());
     let response = check_response_to_json(&encode_document(&document, ID)).unwrap();
     assert_eq!(
         response,
@@ -192,6 +192,27 @@ fn a_document_is_a_refusal_to_the_proxy() {
                     overwriting("access-control-allow-origin", "*"),
                 ],
                 "body": r#"{"resource":"https://a"}"#,
+            },
+        })
+    );
+}
+
+#[test]
+fn a_preflight_is_answered_for_every_origin_and_has_no_content() {
+    let response = check_response_to_json(&encode_document(&Document::Preflight, ID)).unwrap();
+    assert_eq!(
+        response,
+        json!({
+            "status": {"code": 7},
+            "dynamicMetadata": {"decision_id": ID},
+            "deniedResponse": {
+                "status": {"code": "NoContent"},
+                "headers": [
+                    overwriting("access-control-allow-origin", "*"),
+                    overwriting("access-control-allow-methods", "GET, HEAD"),
+                    overwriting("access-control-allow-headers", "*"),
+                    overwriting("access-control-max-age", "7200"),
+                ],
             },
         })
     );

@@ -38,6 +38,9 @@ fn e8_a_clients_partial_body_header_cannot_hide_a_body() {
         assert_eq!(strict(&said(ignored)), parsed, "{ignored}");
         assert_eq!(plugin(&said(ignored)), parsed, "{ignored}");
     }
+    // Where the proxy sends no bodies, it says nothing about them either, and what the client says of one is nothing.
+    let without_body = request(&[JSON, ("x-envoy-auth-partial-body", "false")], "");
+    assert_eq!((strict(&without_body), plugin(&without_body)), (Ok(Body::Absent), Ok(Body::Absent)));
     assert_eq!(strict(&said("true")), Ok(Body::Truncated));
     assert_eq!(plugin(&said("true")), Ok(Body::Truncated));
 }

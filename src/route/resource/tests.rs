@@ -71,7 +71,7 @@ fn a_document_is_found_at_its_host_and_path_alone() {
         ("other.example", "/.well-known/oauth-protected-resource/mcp", "https://Other.example:8443/mcp"),
         ("[::1]", "/.well-known/oauth-protected-resource/mcp", "https://[0:0::1]/mcp"),
     ] {
-        let document: Json = serde_json::from_str(&resources.document(host, path).unwrap().json).unwrap();
+        let document: Json = serde_json::from_str(resources.document(host, path).unwrap().body()).unwrap();
         assert_eq!(document["resource"], resource, "{host}{path}");
     }
     for (host, path) in [
@@ -115,7 +115,7 @@ fn a_path_belongs_to_the_nearest_resource_above_it() {
 
 #[test]
 fn a_document_has_the_members_that_are_set() {
-    let least: Json = serde_json::from_str(&made("https://a").document.json).unwrap();
+    let least: Json = serde_json::from_str(made("https://a").document.body()).unwrap();
     assert_eq!(
         least,
         json!({
@@ -139,7 +139,7 @@ fn a_document_has_the_members_that_are_set() {
         signed_metadata: text("a.b.c"),
         ..metadata("https://a")
     };
-    let all: Json = serde_json::from_str(&ProtectedResource::new(all).unwrap().document.json).unwrap();
+    let all: Json = serde_json::from_str(ProtectedResource::new(all).unwrap().document.body()).unwrap();
     assert_eq!(
         all,
         json!({

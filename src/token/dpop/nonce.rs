@@ -1,22 +1,30 @@
-//! Nonces that need no memory (RFC 9449 §8): the number of a stretch of time, and its code by a key of this process.
+//! Nonces that need no memory (RFC 9449 §8): the number of a stretch of time, and its code by a key.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::secret::NonceSecret;
 use crate::clock::UnixTime;
 
-/// Makes nonces, and knows its own.
+/// Makes nonces, and knows those of its key.
+#[derive(Debug)]
 pub(super) struct Nonces {
     /// `None` where the machine gave no randomness: no nonce is good then.
     key: Option<hmac::Key>,
 }
 
 impl Nonces {
+    /// With a key of this process alone.
     pub(super) fn new() -> Self {
         let random = aws_lc_rs::rand::SystemRandom::new();
         Self { key: hmac::Key::generate(hmac::HMAC_SHA256, &random).ok() }
+    }
+
+    /// With the key of all who have the secret.
+    pub(super) fn shared(secret: &NonceSecret) -> Self {
+        Self { key: Some(secret.key()) }
     }
 
     /// The nonce of the stretch of `seconds` that `now` is in.

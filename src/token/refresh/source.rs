@@ -32,6 +32,9 @@ pub(super) enum LoadError {
     /// The discovery document is another issuer's (OIDC Discovery §4.3, RFC 8414 §3.3).
     #[error("the discovery document is of another issuer")]
     DiscoveryIssuer,
+    /// The issuer has none.
+    #[error("the issuer has no keys")]
+    Nowhere,
     /// What came is no JWKS.
     #[error(transparent)]
     KeySet(#[from] KeySetError),
@@ -50,6 +53,7 @@ pub(super) async fn load(issuer: &IssuerConfig, limits: FetchLimits) -> Result<K
 pub(super) async fn load_files(issuer: &IssuerConfig, limits: FetchLimits) -> Result<Option<KeySet>, LoadError> {
     match &issuer.keys {
         KeySource::File(_) => load(issuer, limits).await.map(Some),
+        KeySource::Nowhere => Ok(None),
         KeySource::Url { ca_file, .. } | KeySource::Discovery { ca_file } | KeySource::OauthMetadata { ca_file } => {
             let _usable = fetch::web_client(ca_file.as_deref(), limits.bytes).await?;
             Ok(None)
@@ -59,6 +63,7 @@ pub(super) async fn load_files(issuer: &IssuerConfig, limits: FetchLimits) -> Re
 
 async fn document(issuer: &IssuerConfig, max_bytes: usize) -> Result<Vec<u8>, LoadError> {
     let document = match &issuer.keys {
+        KeySource::Nowhere => return Err(LoadError::Nowhere),
         KeySource::File(path) => fetch::read(path, max_bytes).await?,
         KeySource::Url { url, ca_file } => {
             let url = fetch::https("`url`", url)?;

@@ -15,7 +15,11 @@ use super::forge::issuer;
 use super::forge::key_set;
 use crate::clock::UnixTime;
 use crate::decision::Reason;
+use crate::decision::Scheme;
+use crate::facts::Http;
+use crate::route::Possession;
 use crate::token::ClaimPaths;
+use crate::token::Credential;
 use crate::token::Refusal;
 use crate::token::cache::Cache;
 use crate::token::cache::Entry;
@@ -58,7 +62,7 @@ fn k1_however_many_tokens_come_the_cache_stays_within_its_constants() {
     let mut cache = Cache::new();
     for number in 0..200_000 {
         let token = claims::read(claims.clone(), None, &ClaimPaths::default()).unwrap();
-        cache.insert(Key::new(&number.to_string(), 1), Entry { issuer, token });
+        cache.insert(Key::new(&number.to_string(), 1), Entry { issuer, token, asked: None, is_opaque: false });
         assert!(cache.bytes() <= 16 * 1024 * 1024, "{} bytes after {number}", cache.bytes());
         assert!(cache.len() <= 16 * 1024, "{} entries after {number}", cache.len());
     }
@@ -110,7 +114,7 @@ fn k2_a_new_epoch_forgets() {
     world.keys = world.keys.with(index, key_set(&[&other.jwk]), UnixTime::from_seconds(NOW));
     assert_eq!(world.denied(&token), Reason::TokenSignatureInvalid);
     world.keys = world.keys.with(index, key_set(&[]), UnixTime::from_seconds(NOW));
-    assert!(matches!(world.verify(&token), Err(Refusal::NeedsKeys(_))));
+    assert!(matches!(world.verify(&token), Err(Refusal::Needs(_))));
     world.keys = world.keys.with(index, key_set(&[&key.jwk]), UnixTime::from_seconds(NOW));
     assert!(!Arc::ptr_eq(&before, &world.verify(&token).unwrap()), "an epoch never comes back");
 }
@@ -145,6 +149,36 @@ fn k3_what_another_configuration_asks_is_asked_of_a_hit_too() {
             assert_eq!(world.verify(&token).is_ok(), accepted, "{audience}");
         }
     }
+}
+
+#[test]
+fn k3_what_another_route_or_peer_asks_is_asked_of_a_hit_too() {
+    let (mut world, key) = world_and_key();
+    let certificate = crate::jose::sha256(b"certificate");
+    let own = forge::caller("spiffe://td/a", Some(certificate));
+    let bound = key.token(json!({"cnf": {"x5t#S256": forge::encode(&certificate)}}));
+    let unbound = key.token(json!({}));
+    for _ in 0..2 {
+        for (token, peer, proof, accepted) in [
+            (&unbound, None, Possession::Optional, true),
+            (&unbound, Some(&own), Possession::Required, false),
+            (&unbound, Some(&own), Possession::Certificate, false),
+            (&bound, Some(&own), Possession::Certificate, true),
+            (&bound, Some(&own), Possession::Dpop, false),
+            (&bound, None, Possession::Optional, false),
+        ] {
+            let credential = Credential { scheme: Scheme::Bearer, token };
+            let result = world.present(credential, &Http::default(), peer, proof, NOW);
+            match result {
+                Ok(_) => assert!(accepted, "{proof:?}"),
+                Err(Refusal::Denied(denial)) => {
+                    assert!(!accepted && denial.reason == Reason::TokenConfirmation, "{proof:?}: {denial:?}");
+                }
+                Err(Refusal::Needs(_)) => panic!("the keys are there"),
+            }
+        }
+    }
+    assert_eq!(world.verifier.cache().len(), 2);
 }
 
 #[test]

@@ -20,6 +20,7 @@ use super::forge::reason;
 use crate::decision::Reason;
 use crate::facts::Caller;
 use crate::token::IssuerConfig;
+use crate::token::Need;
 
 fn world_and_key() -> (World, SigningKey) {
     let key = SigningKey::es256("k1");
@@ -138,7 +139,7 @@ fn d14_keys_are_bound_to_their_issuer() {
     assert_eq!(world.denied(&a.token(json!({"iss": "https://b.example"}))), Reason::TokenSignatureInvalid);
     let stolen_name = world.verify(&other.token(json!({"iss": "https://a.example"})));
     assert!(
-        matches!(stolen_name, Err(crate::token::Refusal::NeedsKeys(index)) if index == world.config.index_of("https://a.example").unwrap())
+        matches!(stolen_name, Err(crate::token::Refusal::Needs(Need::Keys(index))) if index == world.config.index_of("https://a.example").unwrap())
     );
 }
 

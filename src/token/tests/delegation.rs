@@ -93,7 +93,7 @@ fn l9_nobody_stands_in_a_chain_twice() {
             Err(Refusal::Denied(denial)) => {
                 assert!(is_circle && denial.reason == Reason::TokenDelegation, "{act}: {denial:?}");
             }
-            Err(Refusal::NeedsKeys(_)) => panic!("the keys are there"),
+            Err(Refusal::Needs(_)) => panic!("the keys are there"),
         }
     }
 }
@@ -143,7 +143,7 @@ fn l8_the_actor_is_the_caller_where_that_is_asked() {
                 let reason = match world.verify_from(&token, peer, NOW) {
                     Ok(_) => None,
                     Err(Refusal::Denied(denial)) => Some(denial.reason),
-                    Err(Refusal::NeedsKeys(_)) => panic!("the keys are there"),
+                    Err(Refusal::Needs(_)) => panic!("the keys are there"),
                 };
                 assert_eq!(reason, answer, "{claims} {rule:?} {peer:?}");
             }

@@ -121,7 +121,7 @@ impl Judges {
 fn told(refusal: Refusal) -> (Reason, String) {
     match refusal {
         Refusal::Denied(denial) => (denial.reason, denial.detail),
-        Refusal::NeedsKeys(_) => (Reason::TokenKeyUnknown, "unknown".to_owned()),
+        Refusal::Needs(_) => (Reason::TokenKeyUnknown, "unknown".to_owned()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bindings;
 mod laws;
+mod nonces;
 
 use std::sync::Arc;
 
@@ -94,7 +95,7 @@ impl Client {
     ) -> Result<Arc<User>, Denial> {
         self.world.present(credential, http, caller, proof, seconds).map_err(|refusal| match refusal {
             Refusal::Denied(denial) => denial,
-            Refusal::NeedsKeys(_) => panic!("the keys are there"),
+            Refusal::Needs(_) => panic!("the keys are there"),
         })
     }
 

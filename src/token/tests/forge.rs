@@ -63,6 +63,7 @@ pub(super) fn issuer(name: &str) -> IssuerConfig {
     IssuerConfig {
         issuer: name.to_owned(),
         keys: KeySource::File(PathBuf::from("jwks.json")),
+        introspection: None,
         algorithms: Algorithm::ALL.to_vec(),
         audiences: vec![AUDIENCE.to_owned()],
         required_claims: Vec::new(),
@@ -82,7 +83,7 @@ pub(super) fn issuer(name: &str) -> IssuerConfig {
 /// How proofs are judged.
 pub(super) fn dpop() -> DpopConfig {
     let targets = vec!["https://orders.example".to_owned(), "http://billing.example:8080/v1".to_owned()];
-    DpopConfig { targets, max_age: Duration::from_mins(1), nonce: false }
+    DpopConfig { targets, max_age: Duration::from_mins(1), nonce: false, nonce_secret_file: None, nonce_secret: None }
 }
 
 /// A workload with this SPIFFE ID, and a certificate of this SHA-256 where one is given.
@@ -104,7 +105,15 @@ pub(super) fn verify(
 ) -> Result<Arc<User>, Refusal> {
     let credential = Credential { scheme: Scheme::Bearer, token };
     let (http, proofs) = (Http::default(), Proofs::new());
-    let presented = Presented { credential, http: &http, caller: None, proof: Possession::Optional, proofs: &proofs };
+    let presented = Presented {
+        credential,
+        http: &http,
+        caller: None,
+        proof: Possession::Optional,
+        issuers: None,
+        proofs: &proofs,
+        answer: None,
+    };
     verifier.verify(&presented, keys, now)
 }
 
@@ -171,7 +180,8 @@ impl World {
         proof: Possession,
         seconds: i64,
     ) -> Result<Arc<User>, Refusal> {
-        let presented = Presented { credential, http, caller, proof, proofs: &self.proofs };
+        let presented =
+            Presented { credential, http, caller, proof, issuers: None, proofs: &self.proofs, answer: None };
         self.verifier.verify(&presented, &self.keys, UnixTime::from_seconds(seconds))
     }
 

@@ -96,6 +96,48 @@ fn d19_trailing_bits_must_be_zero() {
     }
 }
 
+/// Header and claims of a token that is truly signed: the other spellings mean the same bytes, and are another text.
+#[test]
+fn d19_trailing_bits_of_header_and_claims_must_be_zero() {
+    let (mut world, key) = world_and_key();
+    // Padded so that one byte is left over: its second character has four bits that count for nothing.
+    let one_over = |object: serde_json::Value| {
+        let texts = ["", "x", "xx"].map(|pad| changed(object.clone(), json!({"pad": pad})).to_string());
+        encode(texts.iter().find(|text| text.len() % 3 == 1).unwrap().as_bytes())
+    };
+    let (header, payload) = (one_over(key.header()), one_over(claims(json!({}))));
+    assert!(world.verify(&key.sign_parts(&header, &payload)).is_ok());
+    let other = |part: &str| {
+        let (start, last) = part.split_at(part.len() - 1);
+        let next = char::from(last.as_bytes()[0] + 1);
+        format!("{start}{next}")
+    };
+    assert_eq!(world.denied(&key.sign_parts(&other(&header), &payload)), Reason::TokenMalformed);
+    assert_eq!(world.denied(&key.sign_parts(&header, &other(&payload))), Reason::TokenMalformed);
+}
+
+/// What is too much costs no signature: with a bad one the answer is the same.
+#[test]
+fn d21_what_is_too_much_is_refused_before_the_signature_is_looked_at() {
+    let (mut world, key) = world_and_key();
+    let nested = format!(r#"{{"a":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
+    let audience = json!({"aud": vec![""; 2100]});
+    let header = changed(key.header(), json!({"pad": "x".repeat(6 * 1024)}));
+    let good = claims(json!({}));
+    for (token, wanted) in [
+        (key.token(json!({"pad": "x".repeat(16 * 1024)})), Reason::TokenTooLarge),
+        (key.sign(&header, &good), Reason::TokenTooLarge),
+        (key.sign(&key.header(), &nested), Reason::TokenTooLarge),
+        (key.token(audience), Reason::TokenTooLarge),
+        (key.sign_bytes(key.header().to_string().as_bytes(), b"{\"sub\":\"\xff\"}"), Reason::TokenMalformed),
+        (key.sign(&key.header(), &json!([good.to_string()])), Reason::TokenMalformed),
+        (key.sign(&key.header(), &good), Reason::TokenSignatureInvalid),
+    ] {
+        let start = token.get(..80).unwrap();
+        assert_eq!(world.denied(&resigned(&token, &[1; 64])), wanted, "{start}");
+    }
+}
+
 #[test]
 fn d21_sizes_are_bounded_before_anything_is_verified() {
     let (mut world, key) = world_and_key();

@@ -31,6 +31,7 @@ use crate::token::IssuerConfig;
 use crate::token::IssuerIndex;
 use crate::token::KeySets;
 use crate::token::KeySource;
+use crate::token::Need;
 use crate::token::Refusal;
 use crate::token::Verifier;
 use crate::token::refresh::RefreshHandle;
@@ -156,13 +157,15 @@ async fn i5_a_rotated_key_is_found_on_demand_and_a_removed_one_stops() {
     write(&path, &[&old]);
     let kept = Kept::start(vec![eager(KeySource::File(path.clone()))]);
     kept.next_publication().await;
-    let Err(Refusal::NeedsKeys(index)) = kept.verify(&lasting(&new)) else { panic!("the key is not known yet") };
+    let Err(Refusal::Needs(Need::Keys(index))) = kept.verify(&lasting(&new)) else {
+        panic!("the key is not known yet")
+    };
     write(&path, &[&old, &new]);
     assert_eq!(kept.handle.refresh(index).await, RefreshOutcome::Refreshed);
     assert!(kept.verify(&lasting(&new)).is_ok() && kept.verify(&lasting(&old)).is_ok());
     write(&path, &[&new]);
     kept.handle.refresh(index).await;
-    assert!(matches!(kept.verify(&lasting(&old)), Err(Refusal::NeedsKeys(_))));
+    assert!(matches!(kept.verify(&lasting(&old)), Err(Refusal::Needs(_))));
 }
 
 #[tokio::test]

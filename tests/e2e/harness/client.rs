@@ -60,7 +60,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 impl Call {
     /// A request without headers but `host`. The target is not touched.
     pub(crate) fn new(method: &str, target: &str) -> Self {
-        Self { head: format!("{method} {target} HTTP/1.1\r\nhost: accounts\r\n").into_bytes(), body: Vec::new() }
+        Self::to("accounts", method, target)
+    }
+
+    /// The same, for another host.
+    pub(crate) fn to(host: &str, method: &str, target: &str) -> Self {
+        Self { head: format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\n").into_bytes(), body: Vec::new() }
     }
 
     /// A GET.

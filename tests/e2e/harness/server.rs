@@ -39,6 +39,11 @@ impl Record {
         self.0["countersign"]["reason"].as_str().unwrap_or_else(|| panic!("no reason: {}", self.0))
     }
 
+    /// The status that the client got, where the answer came from here.
+    pub(crate) fn http_status(&self) -> Option<u64> {
+        self.0["countersign"]["http_status"].as_u64()
+    }
+
     /// The proven workload.
     pub(crate) fn caller(&self) -> Option<&str> {
         self.0["countersign"]["caller"]["spiffe_id"].as_str()

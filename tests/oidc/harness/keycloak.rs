@@ -27,10 +27,15 @@ use super::super::super::peers::certs;
 use super::super::super::peers::certs::Authority;
 use super::super::super::peers::certs::Keyed;
 use super::form;
+use super::granted;
+use super::introspection;
 use super::issuer;
 use super::keyed;
+use super::proof::ProofKey;
+use super::realm::ACCOUNTS;
+use super::realm::SECRET;
+use super::realm::representation;
 use super::text;
-use super::tokens;
 
 /// How long Keycloak may take to be ready: half a minute on a quiet machine, more than a minute on a busy one.
 const START_PATIENCE: Duration = Duration::from_mins(5);
@@ -39,17 +44,8 @@ const START_PATIENCE: Duration = Duration::from_mins(5);
 const ADMIN: &str = "admin";
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
-/// Clients of every realm. Each is public and gives tokens for the audience `accounts`, but for what its line says.
-pub(crate) const AGENT: &str = "agent";
-/// Its access tokens are `at+jwt`, and by its name its ID tokens are for the audience `accounts` too.
-pub(crate) const ACCOUNTS: &str = "accounts";
-/// Its tokens are for another audience.
-pub(crate) const ELSEWHERE: &str = "elsewhere";
-/// Its tokens are bound to the certificate that they were asked for with (RFC 8705 §3).
-pub(crate) const BOUND: &str = "bound";
-
-/// Where codes are sent to. Nobody listens there.
-pub(crate) const REDIRECT_URI: &str = "https://127.0.0.1/callback";
+/// Where tokens are asked for, in a realm.
+const TOKEN_ENDPOINT: &str = "/protocol/openid-connect/token";
 
 /// A running Keycloak.
 pub(crate) struct Keycloak {
@@ -138,7 +134,12 @@ impl Realm {
 
     /// Its entry in Countersign's configuration, with these changes.
     pub(crate) fn issuer(&self, more: &Json) -> Json {
-        issuer(&format!("https://{}{}", self.keycloak.address, self.path("")), &self.keycloak.web_ca(), "RS256", more)
+        issuer(&self.url(""), &self.keycloak.web_ca(), "RS256", more)
+    }
+
+    /// The address of one of its endpoints; its own is the issuer of its tokens.
+    pub(crate) fn url(&self, endpoint: &str) -> String {
+        format!("https://{}{}", self.keycloak.address, self.path(endpoint))
     }
 
     /// The path of one of its endpoints.
@@ -146,7 +147,7 @@ impl Realm {
         format!("/realms/{}{endpoint}", self.name)
     }
 
-    /// A client whose certificate means nothing.
+    /// A client whose certificate means nothing to the realm.
     pub(crate) fn browser(&self) -> Client {
         self.keycloak.client(&self.keycloak.planner())
     }
@@ -158,19 +159,74 @@ impl Realm {
 
     /// The same, over a connection with another certificate.
     pub(crate) async fn login_by(&self, connection: &Client, client_id: &str, user: &str) -> Json {
+        granted(connection, &self.password_grant(client_id, user)).await
+    }
+
+    /// The same, with a proof of the key that the tokens are to be bound to (RFC 9449 §5).
+    pub(crate) async fn login_with(&self, key: &ProofKey, connection: &Client, client_id: &str, user: &str) -> Json {
+        let proof = key.proof(&json!({"htm": "POST", "htu": self.url(TOKEN_ENDPOINT)}));
+        granted(connection, &self.password_grant(client_id, user).header("dpop", proof)).await
+    }
+
+    fn password_grant(&self, client_id: &str, user: &str) -> Call {
         let fields = [
             ("grant_type", "password"),
             ("client_id", client_id),
             ("username", user),
             ("password", PASSWORD),
             ("scope", "openid"),
+            // Keycloak looks at it only where the client has one.
+            ("client_secret", SECRET),
         ];
-        tokens(connection, &self.path("/protocol/openid-connect/token"), &fields).await
+        form(&self.host(), &self.path(TOKEN_ENDPOINT), &fields)
     }
 
     /// An access token for a user's password.
     pub(crate) async fn access_token(&self, client_id: &str, user: &str) -> String {
         text(&self.login(client_id, user).await, "access_token")
+    }
+
+    /// Revokes what this public client was given (RFC 7009).
+    pub(crate) async fn revoke(&self, client_id: &str, token: &str) {
+        let call = form(
+            &self.host(),
+            &self.path("/protocol/openid-connect/revoke"),
+            &[("client_id", client_id), ("token", token)],
+        );
+        let reply = self.browser().send(&call).await;
+        assert_eq!(reply.status, 200, "not revoked: {}", reply.text());
+    }
+
+    /// Ends the session that a login began.
+    pub(crate) async fn log_out(&self, client_id: &str, login: &Json) {
+        let fields = [("client_id", client_id), ("refresh_token", &text(login, "refresh_token"))];
+        let reply =
+            self.browser().send(&form(&self.host(), &self.path("/protocol/openid-connect/logout"), &fields)).await;
+        assert_eq!(reply.status, 204, "not logged out: {}", reply.text());
+    }
+
+    /// Where a resource asks what has become of a token, with these changes (RFC 7662).
+    pub(crate) fn introspection(&self, dir: &Path, more: &Json) -> Json {
+        let url = self.url("/protocol/openid-connect/token/introspect");
+        introspection(&url, (ACCOUNTS, SECRET), dir, &self.keycloak.web_ca(), more)
+    }
+
+    fn host(&self) -> String {
+        self.keycloak.address.to_string()
+    }
+
+    /// The user's token for this audience that a client gets for one that is for itself (RFC 8693 §2.1).
+    pub(crate) async fn exchanged(&self, client_id: &str, token: &str, audience: &str) -> String {
+        let fields = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("client_id", client_id),
+            ("client_secret", SECRET),
+            ("subject_token", token),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            ("audience", audience),
+        ];
+        let call = form(&self.host(), &self.path(TOKEN_ENDPOINT), &fields);
+        text(&granted(&self.browser(), &call).await, "access_token")
     }
 
     /// Signs with a new key from now on, and goes on publishing the old one.
@@ -228,53 +284,5 @@ fn write_trust_store(dir: &Path) {
 
 fn admin_login() -> Call {
     let fields = [("grant_type", "password"), ("client_id", "admin-cli"), ("username", ADMIN), ("password", PASSWORD)];
-    form("/realms/master/protocol/openid-connect/token", &fields)
-}
-
-fn representation(name: &str) -> Json {
-    json!({
-        "id": name,
-        "realm": name,
-        "enabled": true,
-        "roles": {"realm": [{"name": "payer"}]},
-        "users": [user("alice", &["payer"]), user("bob", &[])],
-        "clients": [
-            client(AGENT, "accounts", &json!({"pkce.code.challenge.method": "S256"})),
-            client(ACCOUNTS, "accounts", &json!({"access.token.header.type.rfc9068": "true"})),
-            client(ELSEWHERE, "elsewhere", &json!({})),
-            client(BOUND, "accounts", &json!({"tls.client.certificate.bound.access.tokens": "true"})),
-        ],
-    })
-}
-
-fn user(name: &str, roles: &[&str]) -> Json {
-    json!({
-        "username": name,
-        "enabled": true,
-        // Without these a login wants the profile completed first.
-        "email": format!("{name}@example.com"),
-        "emailVerified": true,
-        "firstName": name,
-        "lastName": "Example",
-        "credentials": [{"type": "password", "value": PASSWORD}],
-        "realmRoles": roles,
-    })
-}
-
-fn client(id: &str, audience: &str, attributes: &Json) -> Json {
-    json!({
-        "clientId": id,
-        "enabled": true,
-        "publicClient": true,
-        "standardFlowEnabled": true,
-        "directAccessGrantsEnabled": true,
-        "redirectUris": [REDIRECT_URI],
-        "attributes": attributes,
-        "protocolMappers": [{
-            "name": "audience",
-            "protocol": "openid-connect",
-            "protocolMapper": "oidc-audience-mapper",
-            "config": {"included.custom.audience": audience, "access.token.claim": "true", "id.token.claim": "false"},
-        }],
-    })
+    form("localhost", "/realms/master/protocol/openid-connect/token", &fields)
 }

@@ -41,8 +41,15 @@ impl Signed {
         let mut verifier = Verifier::new(std::sync::Arc::clone(&self.config));
         let credential = Credential { scheme: Scheme::Dpop, token: &self.token };
         let (http, proofs) = (request(&[proof]), Proofs::new());
-        let presented =
-            Presented { credential, http: &http, caller: None, proof: Possession::Optional, proofs: &proofs };
+        let presented = Presented {
+            credential,
+            http: &http,
+            caller: None,
+            proof: Possession::Optional,
+            issuers: None,
+            proofs: &proofs,
+            answer: None,
+        };
         verifier.verify(&presented, &self.keys, UnixTime::from_seconds(NOW)).is_ok()
     }
 }

@@ -1,0 +1,293 @@
+//! Asking issuers, off the check path: one task for each, at most one question at a time about one token, answers kept
+//! as long as they hold.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quick_cache::Weighter;
+use quick_cache::unsync::Cache;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::task::Id;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::Answer;
+use super::Introspected;
+use super::IntrospectionConfig;
+use super::Question;
+use super::endpoint::AskError;
+use super::endpoint::Endpoint;
+use crate::clock::UnixTime;
+use crate::decision::Reason;
+use crate::fetch::FetchLimits;
+use crate::jose;
+use crate::secret::Secret;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Introspection;
+use crate::token::Config;
+use crate::token::IssuerConfig;
+use crate::token::cache::MIN_ENTRY_BYTES;
+use crate::token::cache::object_bytes;
+
+/// One question: as long as a check may wait at most. An answer is somewhat longer than a token may be.
+const LIMITS: FetchLimits = FetchLimits { time: Duration::from_secs(5), bytes: 64 * 1024 };
+/// Questions that one issuer is asked at a time, so that a flood of invented tokens does not become one at the issuer.
+const MAX_RUNNING: usize = 64;
+/// Questions that wait for their turn; who comes then waits for a place here, within its own deadline.
+const MAX_QUEUED: usize = 1024;
+/// Good answers that are kept of one issuer: some ten thousand usual ones.
+const MAX_ACTIVE: usize = 16_384;
+/// And what they may weigh together.
+const MAX_ACTIVE_BYTES: u64 = 16 * 1024 * 1024;
+/// Tokens known to be good for nothing: a hash and a time each. Apart from the good, so that inventing tokens drives no
+/// good one out.
+const MAX_INACTIVE: usize = 16_384;
+/// How long the secret and the root certificates are used before their files are read again.
+const REOPEN: Duration = Duration::from_mins(1);
+
+/// SHA-256 of a token.
+type Name = [u8; 32];
+/// Where one check waits.
+type Waiter = oneshot::Sender<Introspected>;
+
+/// Asks issuers, from any thread and any runtime. The asking ends when the last handle is dropped.
+#[derive(Debug, Clone)]
+pub struct IntrospectionHandle {
+    links: Arc<[Option<mpsc::Sender<Asked>>]>,
+}
+
+/// A question on its way.
+#[derive(Debug)]
+struct Asked {
+    token: Secret<String>,
+    waiter: Waiter,
+}
+
+impl IntrospectionHandle {
+    /// Waits for the issuer's word on a token: an answer that still holds, or a new one.
+    ///
+    /// # Errors
+    /// [`Reason::TokenIntrospectionUnavailable`] where there is none.
+    pub async fn ask(&self, question: Question) -> Introspected {
+        let unavailable = Err(Reason::TokenIntrospectionUnavailable);
+        let Some(Some(link)) = self.links.get(question.issuer.0) else { return unavailable };
+        let (waiter, answer) = oneshot::channel();
+        if link.send(Asked { token: question.token, waiter }).await.is_err() {
+            return unavailable;
+        }
+        answer.await.unwrap_or(unavailable)
+    }
+}
+
+/// The asking of the issuers of `config`: a handle to ask by, and the work itself, to be spawned.
+pub fn keep_asking(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+) -> (IntrospectionHandle, impl Future<Output = ()> + Send + use<>) {
+    keep_asking_within(LIMITS, config, metrics)
+}
+
+/// The same with other limits for each question.
+pub(in crate::token) fn keep_asking_within(
+    limits: FetchLimits,
+    config: &Config,
+    metrics: &Arc<Metrics>,
+) -> (IntrospectionHandle, impl Future<Output = ()> + Send + use<>) {
+    let mut tasks = Vec::new();
+    let mut link = |issuer: &IssuerConfig| {
+        let introspection = issuer.introspection.clone()?;
+        let (questions, asked) = mpsc::channel(MAX_QUEUED);
+        tasks.push(Asking::new(issuer.issuer.clone(), introspection, limits, asked, Arc::clone(metrics)));
+        Some(questions)
+    };
+    let links = config.issuers.iter().map(&mut link).collect();
+    (IntrospectionHandle { links }, run_all(tasks))
+}
+
+async fn run_all(tasks: Vec<Asking>) {
+    let mut running: JoinSet<()> = tasks.into_iter().map(Asking::run).collect();
+    while let Some(ended) = running.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "an issuer is no longer asked about tokens");
+        }
+    }
+}
+
+/// What came of a question that began at that instant.
+type Done = (Instant, Result<Answer, AskError>);
+
+/// One issuer's task.
+struct Asking {
+    issuer: String,
+    config: IntrospectionConfig,
+    limits: FetchLimits,
+    questions: mpsc::Receiver<Asked>,
+    metrics: Arc<Metrics>,
+    endpoint: Option<(Endpoint, Instant)>,
+    running: JoinSet<Done>,
+    names: HashMap<Id, Name>,
+    waiting: HashMap<Name, Vec<Waiter>>,
+    active: Cache<Name, Kept, Weight>,
+    inactive: Cache<Name, Kept>,
+    /// Whether the last question failed, so that the log is told of a change and not of each.
+    failing: bool,
+}
+
+/// An answer, and when it was asked for.
+#[derive(Clone)]
+struct Kept {
+    answer: Arc<Answer>,
+    since: Instant,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Name, Kept> for Weight {
+    fn weight(&self, _name: &Name, kept: &Kept) -> u64 {
+        kept.answer.claims.as_ref().map_or(0, object_bytes).max(MIN_ENTRY_BYTES)
+    }
+}
+
+impl Asking {
+    fn new(
+        issuer: String,
+        config: IntrospectionConfig,
+        limits: FetchLimits,
+        questions: mpsc::Receiver<Asked>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            issuer,
+            config,
+            limits,
+            questions,
+            metrics,
+            endpoint: None,
+            running: JoinSet::new(),
+            names: HashMap::new(),
+            waiting: HashMap::new(),
+            active: Cache::with_weighter(MAX_ACTIVE, MAX_ACTIVE_BYTES, Weight),
+            inactive: Cache::new(MAX_INACTIVE),
+            failing: false,
+        }
+    }
+
+    /// Runs until nobody can ask any more.
+    async fn run(mut self) {
+        loop {
+            tokio::select! {
+                // Answers first: they make room.
+                biased;
+                Some(done) = self.running.join_next_with_id() => {
+                    let (id, done) = match done {
+                        Ok((id, (asked, answer))) => (id, answer.map(|answer| (asked, answer))),
+                        Err(error) => (error.id(), Err(AskError::Lost)),
+                    };
+                    if let Some(name) = self.names.remove(&id) {
+                        self.tell(name, done);
+                    }
+                },
+                asked = self.questions.recv(), if self.running.len() < MAX_RUNNING => match asked {
+                    Some(asked) => self.take(asked).await,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    async fn take(&mut self, asked: Asked) {
+        let Asked { token, waiter } = asked;
+        // Under load a queue holds many whose deadline has passed, and whom no answer helps.
+        if waiter.is_closed() {
+            return;
+        }
+        let name = jose::sha256(token.expose().as_bytes());
+        if let Some(answer) = self.kept(&name) {
+            answer_to(waiter, Ok(answer));
+            return;
+        }
+        if let Some(waiters) = self.waiting.get_mut(&name) {
+            waiters.push(waiter);
+            return;
+        }
+        self.waiting.insert(name, vec![waiter]);
+        match self.endpoint().await {
+            Ok(endpoint) => {
+                let running = self.running.spawn(ask(endpoint, self.limits, self.issuer.clone(), token));
+                self.names.insert(running.id(), name);
+            }
+            Err(error) => self.tell(name, Err(error)),
+        }
+    }
+
+    /// The issuer's word that still holds.
+    fn kept(&self, name: &Name) -> Option<Arc<Answer>> {
+        let kept = self.active.get(name).or_else(|| self.inactive.get(name))?;
+        (kept.since.elapsed() < self.config.cache).then(|| Arc::clone(&kept.answer))
+    }
+
+    async fn endpoint(&mut self) -> Result<Endpoint, AskError> {
+        if let Some((endpoint, opened)) = &self.endpoint
+            && opened.elapsed() < REOPEN
+        {
+            return Ok(endpoint.clone());
+        }
+        let endpoint = Endpoint::open(&self.config).await?;
+        self.endpoint = Some((endpoint.clone(), Instant::now()));
+        Ok(endpoint)
+    }
+
+    fn tell(&mut self, name: Name, answer: Result<(Instant, Answer), AskError>) {
+        let told = match answer {
+            Ok((since, answer)) => Ok(self.keep(name, Kept { answer: Arc::new(answer), since })),
+            Err(error) => {
+                // A secret that was changed at both ends is read again at once.
+                self.endpoint = None;
+                self.failed(&error);
+                Err(Reason::TokenIntrospectionUnavailable)
+            }
+        };
+        for waiter in self.waiting.remove(&name).unwrap_or_default() {
+            answer_to(waiter, told.clone());
+        }
+    }
+
+    fn keep(&mut self, name: Name, kept: Kept) -> Arc<Answer> {
+        if std::mem::replace(&mut self.failing, false) {
+            tracing::info!(issuer = self.issuer, "the introspection endpoint answers again");
+        }
+        let answer = Arc::clone(&kept.answer);
+        let outcome = if answer.claims.is_some() {
+            self.active.insert(name, kept);
+            Introspection::Active
+        } else {
+            drop(self.active.remove(&name));
+            self.inactive.insert(name, kept);
+            Introspection::Inactive
+        };
+        self.metrics.introspected(&self.issuer, outcome);
+        answer
+    }
+
+    fn failed(&mut self, error: &AskError) {
+        self.metrics.introspected(&self.issuer, Introspection::Failed);
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::warn!(issuer = self.issuer, %error, "the introspection endpoint gives no answer");
+        }
+    }
+}
+
+async fn ask(endpoint: Endpoint, limits: FetchLimits, issuer: String, token: Secret<String>) -> Done {
+    // Before asking, so that what is withdrawn meanwhile is not good for longer than it should be.
+    let (asked, at) = (Instant::now(), UnixTime::now());
+    let claims = endpoint.ask(&token, limits).await;
+    (asked, claims.map(|claims| Answer { issuer, at, claims }))
+}
+
+/// Whoever has stopped waiting is not missed.
+fn answer_to(waiter: Waiter, answer: Introspected) {
+    let _gone = waiter.send(answer);
+}
