@@ -257,7 +257,7 @@ impl Publisher {
         };
         let waited_for = names(|issuer| !issuer.serve() && !issuer.optional);
         let unavailable = names(|issuer| !issuer.serve());
-        let fetching = self.issuers.handle.status().into_iter();
+        let fetching = self.issuers.handle.refresh.status().into_iter();
         let troubles = fetching.filter_map(|of| Some(format!("{}: {}", of.issuer, of.last_error?))).collect();
         self.ports.readiness.keys(waited_for, unavailable, troubles);
         let identity = Report::new(&self.settings.spiffe, &self.material, &self.trust.handle.status(), now);

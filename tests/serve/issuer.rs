@@ -93,9 +93,9 @@ impl Issuer {
         self.key.sign(&claims(more))
     }
 
-    /// A token by a key of this name, which the issuer does not have.
+    /// A token by a key that calls itself so.
     pub(crate) fn token_named(&self, kid: &str) -> String {
-        Key { kid: kid.to_owned(), ..Key::new() }.sign(&claims(json!({})))
+        Key { private: self.key.private.clone(), kid: kid.to_owned() }.sign(&claims(json!({})))
     }
 }
 
