@@ -229,7 +229,7 @@ impl Authorizer {
             output: &rules.output,
         };
         let decision = match self.policy.decide(&query) {
-            Decision::Allow(grant) => owned::stamp(grant, &facts, check.decision_id, rules)?,
+            Decision::Allow(grant) => owned::stamp(grant, &facts, check.decision_id, rules, &route)?,
             denied @ Decision::Deny(_) => denied,
         };
         watch.lap(Stage::Policy);

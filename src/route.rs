@@ -56,6 +56,15 @@ pub enum Possession {
     Certificate,
 }
 
+/// What becomes of a transaction token (`Txn-Token`, draft-ietf-oauth-transaction-tokens) that comes with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TxnToken {
+    /// It is taken away: outside of a trust domain anybody can send one.
+    Remove,
+    /// It goes on: the caller is one of those that may send it, which is the policy's to see to.
+    Pass,
+}
+
 /// What holds for every route that does not say otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defaults {
@@ -63,6 +72,8 @@ pub struct Defaults {
     pub caller: Requirement,
     /// What becomes of the user's token.
     pub token: TokenMode,
+    /// What becomes of a transaction token.
+    pub txn_token: TxnToken,
     /// The rule asked, as `envoy/authz/allow`.
     pub path: String,
     /// How the headers begin that only Countersign may set, in lower case.
@@ -86,6 +97,8 @@ pub struct Route<'a> {
     pub proof: Possession,
     /// The issuers whose tokens are taken, with one space between two; `None`: all that are configured.
     pub issuers: Option<&'a str>,
+    /// What becomes of a transaction token.
+    pub txn_token: TxnToken,
     /// The rule asked.
     pub path: &'a str,
 }
@@ -122,6 +135,11 @@ impl TokenMode {
         &[("required", Self::Required), ("optional", Self::Optional), ("off", Self::Off)];
 }
 
+impl TxnToken {
+    /// Every value with its name in configurations.
+    pub const NAMES: &'static [(&'static str, Self)] = &[("remove", Self::Remove), ("pass", Self::Pass)];
+}
+
 impl Possession {
     /// Every value with its name in configurations.
     pub const NAMES: &'static [(&'static str, Self)] = &[
@@ -139,13 +157,15 @@ impl Defaults {
     /// [`Reason::ServerRouteInvalid`] for an unknown `countersign.` key or value.
     pub fn route<'a>(&'a self, attributes: &'a Attributes) -> Result<Route<'a>, Denial> {
         let proof = Possession::Optional;
-        let mut route = Route { caller: self.caller, token: self.token, proof, issuers: None, path: &self.path };
+        let Self { caller, token, txn_token, .. } = *self;
+        let mut route = Route { caller, token, proof, issuers: None, txn_token, path: &self.path };
         for (key, value) in attributes.context_extensions.iter().filter(|(key, _)| is_ours(key)) {
             let bad_value = || invalid(&format!("unknown value of {key}"), value);
             match key.as_str() {
                 "countersign.caller" => route.caller = named(Requirement::NAMES, value).ok_or_else(bad_value)?,
                 "countersign.token" => route.token = named(TokenMode::NAMES, value).ok_or_else(bad_value)?,
                 "countersign.proof" => route.proof = named(Possession::NAMES, value).ok_or_else(bad_value)?,
+                "countersign.txn_token" => route.txn_token = named(TxnToken::NAMES, value).ok_or_else(bad_value)?,
                 "countersign.issuers" => route.issuers = Some(value),
                 "countersign.path" => {
                     check_path(value).map_err(|_fault| bad_value())?;
@@ -195,6 +215,7 @@ mod tests {
         Defaults {
             caller: Requirement::Required,
             token: TokenMode::Required,
+            txn_token: TxnToken::Remove,
             path: "envoy/authz/allow".to_owned(),
             owned_header_prefix: "x-countersign-".to_owned(),
             reason_in_body: false,
@@ -216,6 +237,7 @@ mod tests {
             token: TokenMode::Required,
             proof,
             issuers: None,
+            txn_token: TxnToken::Remove,
             path: "envoy/authz/allow",
         };
         let foreign = extensions(&[("team", "payments"), ("counter", "1"), ("é", "2")]);
@@ -230,6 +252,7 @@ mod tests {
             ("countersign.caller", "optional"),
             ("countersign.token", "off"),
             ("countersign.proof", "dpop"),
+            ("countersign.txn_token", "pass"),
             ("countersign.issuers", "https://idp.example https://sts.example"),
             ("countersign.path", "orders/admin/allow"),
         ]);
@@ -239,6 +262,7 @@ mod tests {
             token: TokenMode::Off,
             proof,
             issuers: Some("https://idp.example https://sts.example"),
+            txn_token: TxnToken::Pass,
             path: "orders/admin/allow",
         };
         assert_eq!(defaults().route(&attributes).unwrap(), expected);
@@ -258,6 +282,7 @@ mod tests {
             ("countersign.token", "", "unknown value"),
             ("countersign.caller", "off", "unknown value of countersign.caller: `off`"),
             ("countersign.proof", "off", "unknown value of countersign.proof: `off`"),
+            ("countersign.txn_token", "keep", "unknown value of countersign.txn_token: `keep`"),
             ("countersign.proof", "DPoP", "unknown value of countersign.proof: `DPoP`"),
             ("countersign.path", "", "unknown value of countersign.path"),
             ("countersign.path", "//", "unknown value"),

@@ -1,7 +1,7 @@
 """An OAuth client as agents have them: it finds the authorization server, has a user log in, and trades the code for a token.
 
 Only what the demo needs, and that by the book: RFC 8414 (metadata), RFC 7636 (PKCE), RFC 8252 (a redirect to loopback),
-RFC 8707 (the resource), RFC 9207 (`iss`), RFC 9449 (DPoP).
+RFC 8707 (the resource), RFC 9207 (`iss`), RFC 9449 (DPoP), RFC 7009 (revocation).
 """
 
 import base64
@@ -18,7 +18,6 @@ import threading
 import urllib.parse
 import urllib.request
 
-CLIENT_ID = "ledger"
 FORM_VALUES = {"password": "demo", "otp": "123456"}  # what demo/oidc/provider.mjs takes
 REQUEST_SECONDS = 10
 
@@ -31,6 +30,7 @@ class Login:
     scope: str
     acr: str | None = None  # how they must log in
     dpop: bool = False  # whether the token is bound to the client's key
+    client_id: str = "ledger"
 
 
 @dataclasses.dataclass
@@ -42,9 +42,9 @@ class Token:
     id_token: str  # tells the client who logged in; it is for nobody else
 
     def decoded(self):
-        """Header and claims, unverified: a client has no business with them, people who look at a demo have."""
-        parts = self.text.split(".")[:2]
-        return [json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts]
+        """Header and claims of the access token: a client has no business with them, people who look at a demo have. Empty
+        for a token that says nothing itself."""
+        return decoded(self.text) if "." in self.text else [{}, {}]
 
 
 class Client:
@@ -71,7 +71,7 @@ class Client:
         digest = hashlib.sha256(verifier.encode()).digest()
         fields = {
             "response_type": "code",
-            "client_id": CLIENT_ID,
+            "client_id": login.client_id,
             "redirect_uri": redirect_uri,
             "scope": f"openid {login.scope}",
             "resource": self.resource,
@@ -98,7 +98,7 @@ class Client:
         endpoint = self.metadata["token_endpoint"]
         fields = {
             "grant_type": "authorization_code",
-            "client_id": CLIENT_ID,
+            "client_id": login.client_id,
             "redirect_uri": redirect_uri,
             "code": code,
             "code_verifier": verifier,
@@ -109,10 +109,17 @@ class Client:
         with opener(self.tls).open(request, timeout=REQUEST_SECONDS) as response:
             answer = json.load(response)
         token = Token(answer["access_token"], answer["token_type"], answer["id_token"])
-        subject = token.decoded()[1]["sub"]
+        subject = decoded(token.id_token)[1]["sub"]
         if subject != login.user:
             raise RuntimeError(f"{subject} logged in, and {login.user} was asked to")
         return token
+
+    def revoke(self, login, token):
+        """Tells the server that the token is not needed any more (RFC 7009)."""
+        fields = {"client_id": login.client_id, "token": token.text}
+        body = urllib.parse.urlencode(fields).encode()
+        with opener(self.tls).open(self.metadata["revocation_endpoint"], body, timeout=REQUEST_SECONDS) as response:
+            response.read()
 
 
 class Receiver:
@@ -185,6 +192,12 @@ def fill_in(url, login, tls):
     with browser.open(target, urllib.parse.urlencode(fields).encode(), timeout=REQUEST_SECONDS) as response:
         response.read()
     return address, list(fields)
+
+
+def decoded(jwt):
+    """Header and claims, unverified."""
+    parts = jwt.split(".")[:2]
+    return [json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts]
 
 
 def opener(tls, *handlers):

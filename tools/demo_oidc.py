@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -28,13 +29,15 @@ RESOURCE = "https://accounts.demo.example"  # as countersign.yaml and provider.m
 BROWSER_SECONDS = 300  # to accept a certificate, read a page and type a word
 FORM_SECONDS = 30  # the same without a person
 WITHDRAWAL_SECONDS = 20  # Countersign looks each second, and reads what has looked the same twice
-BRIEFLY = ("login_hint", "scope", "acr_values", "sub", "roles", "acr", "cnf")  # of requests and tokens after the first
+# Of requests and tokens after the first.
+BRIEFLY = ("client_id", "login_hint", "scope", "acr_values", "sub", "roles", "acr", "cnf")
 INDENT = " " * 6
 
 ALICE = Login("alice", "accounts:read")
 BOB = Login("bob", "accounts:read")
 ALICE_WIDER = Login("alice", "accounts:read transfers:write")
 ALICE_BETTER = Login("alice", "accounts:read transfers:write", acr="otp")
+ALICE_OPAQUE = Login("alice", "accounts:read", client_id="ledger-opaque")
 ALICE_BOUND = Login("alice", "accounts:read", dpop=True)
 
 
@@ -43,7 +46,7 @@ class Step(demo_stack.Case):
     """A request for which its user logs in first, unless they did before: `token` is the login."""
 
     headers: dict = dataclasses.field(default_factory=lambda: {"host": RESOURCE.removeprefix("https://")})
-    withdrawn: bool = False  # whether the token is withdrawn first
+    withdrawn_by: str | None = None  # who withdraws the token first: the `operator`, or the `client`
     id_token: bool = False  # whether the login's ID token is sent, in the place of its access token
     # Whose key proves a DPoP token. `caught`: with the ledger's last proof; None: it is sent like one that needs no proof.
     key: str | None = "ledger"
@@ -98,7 +101,17 @@ STEPS = [
         "GET /accounts/42", "ledger", ALICE, 401, "token_revoked",
         "Alice's first token was good above, and its signature and its life still are.\n"
         "It is on the list now, and the client is told to get another:",
-        withdrawn=True, challenge='error="invalid_token"',
+        withdrawn_by="operator", challenge='error="invalid_token"',
+    ),
+    Step(
+        "GET /accounts/42", "ledger", ALICE_OPAQUE, 200, "policy_allowed",
+        "A token that says nothing itself: Countersign asks the provider about it (RFC 7662), and keeps the answer for\n"
+        "a second. The service gets the same as ever:",
+    ),
+    Step(
+        "GET /accounts/42", "ledger", ALICE_OPAQUE, 401, "token_inactive",
+        "This time nobody had to write a list: the provider says so when it is asked.",
+        withdrawn_by="client", challenge='error="invalid_token"',
     ),
     Step(
         "GET /accounts/42", "ledger", ALICE_BOUND, 200, "policy_allowed",
@@ -142,6 +155,7 @@ class OidcDemo(demo_stack.Demo):
         print(f"\n{RESOURCE} is Envoy at 127.0.0.1:{self.ports['mesh']} here; the provider is {self.issuer_url}")
 
     def start_issuer(self):
+        (self.dir / "introspection-secret").write_text(secrets.token_urlsafe())
         provider = self.spawn("provider", ["node", str(CONFIG / "provider.mjs")])
         return demo_stack.wait_for("the provider", provider, lambda: demo_stack.json_lines(provider.out)[0]["issuer"])
 
@@ -197,7 +211,8 @@ class OidcDemo(demo_stack.Demo):
         if is_first:
             show(header)
         else:
-            say("The token:")
+            opaque = f"The token is no JWT, but {len(token.text)} characters that only the provider knows."
+            say("The token:" if claims else opaque)
         show(claims if is_first else {name: claims[name] for name in BRIEFLY if name in claims})
         print()
         return token
@@ -240,12 +255,16 @@ class OidcDemo(demo_stack.Demo):
         return subprocess.run(command, cwd=self.dir, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def send(self, case):
-        if not case.withdrawn:
+        if case.withdrawn_by is None:
             return super().send(case)
-        entry = {"issuer": self.issuer_url, "jti": [self.tokens[case.token].decoded()[1]["jti"]]}
-        say("Alice's first token is withdrawn: the operator puts its `jti` into the file of `revocations`.")
-        show(entry)
-        self.withdraw([entry])
+        if case.withdrawn_by == "client":
+            say("The client is done, and tells the provider to revoke the token (RFC 7009).")
+            self.client.revoke(case.token, self.tokens[case.token])
+        else:
+            entry = {"issuer": self.issuer_url, "jti": [self.tokens[case.token].decoded()[1]["jti"]]}
+            say("Alice's first token is withdrawn: the operator puts its `jti` into the file of `revocations`.")
+            show(entry)
+            self.withdraw([entry])
         started = time.monotonic()
         while (answer := super().send(case)).status == 200 and time.monotonic() - started < WITHDRAWAL_SECONDS:
             self.next_decision()

@@ -1,10 +1,10 @@
-// The OpenID provider of `make demo OIDC=1`: oidc-provider with its defaults, two people, a login page, one client, one resource.
+// The OpenID provider of `make demo OIDC=1`: oidc-provider with its defaults, two people, a login page, one resource.
 //
 //   OIDC_PROVIDER=FILE node provider.mjs
 //
 // Serves HTTPS on a free port of 127.0.0.1 with `issuer.pem` and `issuer.key` of the folder it is started in, and prints one
-// line of JSON once it does: {"issuer": URL}. Ends when its standard input closes, so that it never outlives what started
-// it. Never for production: the passwords stand below.
+// line of JSON once it does: {"issuer": URL}. `introspection-secret` of that folder is Countersign's own secret. Ends when its
+// standard input closes, so that it never outlives what started it. Never for production: the passwords stand below.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -23,18 +23,30 @@ const INTERACTION = /^\/interaction\/[\w-]+$/;
 
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
+// A program on somebody's machine: it can keep no secret, and takes codes at any port of its own (RFC 8252 §7.3).
+const agent = (name) => ({
+  client_id: name,
+  application_type: 'native',
+  token_endpoint_auth_method: 'none',
+  grant_types: ['authorization_code'],
+  response_types: ['code'],
+  redirect_uris: ['http://127.0.0.1/callback'],
+  id_token_signed_response_alg: 'ES256',
+});
+
 const configuration = {
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'ES256' }] },
   cookies: { keys: [randomBytes(32).toString('hex')] },
   clients: [
+    agent('ledger'),
+    agent('ledger-opaque'),
     {
-      // A program on somebody's machine: it can keep no secret, and takes codes at any port of its own (RFC 8252 §7.3).
-      client_id: 'ledger',
-      application_type: 'native',
-      token_endpoint_auth_method: 'none',
-      grant_types: ['authorization_code'],
-      response_types: ['code'],
-      redirect_uris: ['http://127.0.0.1/callback'],
+      // Gets no tokens: it asks about those of others (RFC 7662).
+      client_id: 'countersign',
+      client_secret: readFileSync('introspection-secret', 'utf8'),
+      grant_types: [],
+      response_types: [],
+      redirect_uris: [],
       id_token_signed_response_alg: 'ES256',
     },
   ],
@@ -50,14 +62,16 @@ const configuration = {
   features: {
     devInteractions: { enabled: false },
     dPoP: { enabled: true },
+    introspection: { enabled: true },
+    revocation: { enabled: true },
     resourceIndicators: {
       enabled: true,
-      getResourceServerInfo: (_, resource) => {
+      getResourceServerInfo: (_, resource, client) => {
         if (resource !== RESOURCE) throw new errors.InvalidTarget();
         return {
           scope: 'accounts:read transfers:write',
           audience: RESOURCE,
-          accessTokenFormat: 'jwt',
+          accessTokenFormat: client.clientId === 'ledger-opaque' ? 'opaque' : 'jwt',
           accessTokenTTL: 3600, // people take their time
           jwt: { sign: { alg: 'ES256' } },
         };

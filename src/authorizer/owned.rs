@@ -1,5 +1,5 @@
-//! Owned headers: what an upstream may believe, because on every allow they are set here or taken away. And the one
-//! credential that ends here.
+//! Owned headers: what an upstream may believe, because on every allow they are set here or taken away. And the credentials
+//! that end here.
 
 use std::borrow::Cow;
 
@@ -16,24 +16,40 @@ use crate::decision::HeaderField;
 use crate::decision::Reason;
 use crate::decision::header::begins_folded;
 use crate::facts::Facts;
+use crate::facts::HeaderProblem;
+use crate::facts::Http;
 use crate::identity;
 use crate::policy::Compatibility;
+use crate::route::Route;
+use crate::route::TxnToken;
 
 use super::Rules;
 
 /// What is encoded in a value: a subject is any text, a header is visible ASCII. `%` too, so that decoding is exact.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'"').add(b',').add(b';');
 
+/// Where a transaction token stands (draft-ietf-oauth-transaction-tokens).
+const TXN_TOKEN: &str = "txn-token";
+
 /// Sets the owned headers that have a value and removes the rest, together with everything of the owned prefix that
-/// the client sent (in either spelling: servers of the CGI family read `_` as `-`), and with a JWT-SVID.
+/// the client sent (in either spelling: servers of the CGI family read `_` as `-`), with a JWT-SVID, and with a transaction
+/// token that is not to go on.
 ///
 /// # Errors
-/// A value too long for a header: refused rather than cut, since a cut subject is another subject.
-pub(super) fn stamp(mut grant: Grant, facts: &Facts<'_>, decision_id: Uuid, rules: &Rules) -> Result<Decision, Denial> {
+/// A value too long for a header: refused rather than cut, since a cut subject is another subject. Several transaction
+/// tokens.
+pub(super) fn stamp(
+    mut grant: Grant,
+    facts: &Facts<'_>,
+    decision_id: Uuid,
+    rules: &Rules,
+    route: &Route<'_>,
+) -> Result<Decision, Denial> {
     if rules.output.compatibility == Compatibility::OpaEnvoy {
         return Ok(Decision::Allow(grant));
     }
-    remove_spent(&mut grant.effects, &rules.identity);
+    check_txn_token(facts.attributes.http())?;
+    remove_spent(&mut grant.effects, &rules.identity, route);
     let prefix = rules.output.owned_prefix.as_str();
     let owned = [
         ("caller", facts.caller.map(|caller| Cow::Borrowed(caller.spiffe_id.as_str()))),
@@ -53,7 +69,9 @@ pub(super) fn stamp(mut grant: Grant, facts: &Facts<'_>, decision_id: Uuid, rule
         for (name, _) in http.header_fields() {
             let is_set = set.iter().any(|field| field.name().eq_ignore_ascii_case(name));
             let is_listed = grant.effects.headers_to_remove.iter().any(|listed| listed == name);
-            if begins_folded(name, prefix) && !is_set && !is_listed {
+            let is_txn_token =
+                route.txn_token == TxnToken::Remove && name.len() == TXN_TOKEN.len() && begins_folded(name, TXN_TOKEN);
+            if (begins_folded(name, prefix) || is_txn_token) && !is_set && !is_listed {
                 grant.effects.headers_to_remove.push(name.to_owned());
             }
         }
@@ -63,14 +81,32 @@ pub(super) fn stamp(mut grant: Grant, facts: &Facts<'_>, decision_id: Uuid, rule
     Ok(Decision::Allow(grant))
 }
 
+/// Nobody can say which of two transaction tokens the upstream would take.
+fn check_txn_token(http: Option<&Http>) -> Result<(), Denial> {
+    match http.map_or(Ok(None), |http| http.single_header(TXN_TOKEN)) {
+        // Where a proxy joined several, the comma is in no token.
+        Ok(Some(value)) if value.contains(',') => Err(several()),
+        Err(HeaderProblem::Repeated) => Err(several()),
+        Ok(_) | Err(HeaderProblem::NotText) => Ok(()),
+    }
+}
+
+fn several() -> Denial {
+    Denial::new(Reason::TokenRepeated, "several transaction tokens")
+}
+
 /// Takes away the header of a JWT-SVID: it was for this place, and what is used up here goes no further, or whoever gets
-/// it could be the workload. A value that the policy sets there is for the upstream, and stays.
-fn remove_spent(effects: &mut Effects, config: &identity::Config) {
-    let Some(config) = &config.jwt_svid else { return };
-    let is_header = |name: &str| name.eq_ignore_ascii_case(&config.header);
-    let is_set = effects.headers.iter().any(|field| is_header(field.name()));
-    if !is_set && !effects.headers_to_remove.iter().any(|name| is_header(name)) {
-        effects.headers_to_remove.push(config.header.clone());
+/// it could be the workload. And a transaction token that the route does not let pass. A value that the policy sets in
+/// either is for the upstream, and stays.
+fn remove_spent(effects: &mut Effects, config: &identity::Config, route: &Route<'_>) {
+    let jwt_svid = config.jwt_svid.as_ref().map(|config| config.header.as_str());
+    let txn_token = (route.txn_token == TxnToken::Remove).then_some(TXN_TOKEN);
+    for spent in [jwt_svid, txn_token].into_iter().flatten() {
+        let is_header = |name: &str| name.eq_ignore_ascii_case(spent);
+        let is_set = effects.headers.iter().any(|field| is_header(field.name()));
+        if !is_set && !effects.headers_to_remove.iter().any(|name| is_header(name)) {
+            effects.headers_to_remove.push(spent.to_owned());
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::jose::fixtures::changed;
 use crate::policy::Compatibility;
 use crate::route::Challenge;
 use crate::route::Resources;
+use crate::route::TxnToken;
 use crate::spiffe_id::TrustDomain;
 use crate::trust::Bundle;
 use crate::trust::Bundles;
@@ -60,10 +61,20 @@ impl World {
     }
 
     fn ask(&mut self, headers: &[(&str, &str)]) -> (Decision, Record) {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.ask_on(&[], headers)
+    }
+
+    /// On a route with these words of its own.
+    fn ask_on(&mut self, route: &[(&str, &str)], headers: &[(&str, &str)]) -> (Decision, Record) {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let context_extensions = route.iter().map(owned).collect();
+        let headers = headers.iter().map(owned).collect();
         let http = Http { method: "GET".to_owned(), path: "/".to_owned(), headers, ..Http::default() };
-        let attributes =
-            Attributes { request: Some(Request { http: Some(http), ..Request::default() }), ..Attributes::default() };
+        let attributes = Attributes {
+            request: Some(Request { http: Some(http), ..Request::default() }),
+            context_extensions,
+            ..Attributes::default()
+        };
         let mut record = Record::new(Uuid::nil(), NOW);
         let check = Check { attributes: &attributes, decision_id: Uuid::nil(), now: NOW, waited: &Waited::default() };
         match self.authorizer.decide(&check, &mut record, &mut Stopwatch::start()) {
@@ -92,6 +103,7 @@ fn rules(compatibility: Compatibility, caller: Requirement) -> Rules {
     let routes = Defaults {
         caller,
         token: TokenMode::Off,
+        txn_token: TxnToken::Remove,
         path: "envoy/authz/allow".to_owned(),
         owned_header_prefix: "x-countersign-".to_owned(),
         reason_in_body: false,
@@ -173,4 +185,39 @@ fn a_jwt_svid_goes_no_further() {
     let mut world = World::new(Compatibility::OpaEnvoy, Requirement::Optional, "allow := true");
     let svid = world.svid();
     assert_eq!(world.leaves(&[(HEADER, &svid)]), (Vec::new(), 0));
+}
+
+const TXN: &str = "txn-token";
+const SETS_TXN: &str = r#"allow := {"allowed": true, "headers": {"Txn-Token": "e30.e30.e30"}}"#;
+
+#[test]
+fn e5_a_transaction_token_goes_on_only_where_it_may() {
+    let pass = [("countersign.txn_token", "pass")];
+    for (rule, route, sent, removed) in [
+        ("allow := true", &[][..], &[(TXN, "a.b.c")][..], &[TXN][..]),
+        ("allow := true", &[], &[], &[TXN]),
+        ("allow := true", &[], &[("Txn_Token", "a.b.c"), (TXN, "a.b.c")], &[TXN, "Txn_Token"]),
+        ("allow := true", &[], &[("txn-tokens", "a")], &[TXN]),
+        ("allow := true", &pass, &[(TXN, "a.b.c")], &[]),
+        (SETS_TXN, &[], &[(TXN, "a.b.c")], &[]),
+    ] {
+        let mut world = World::new(Compatibility::Strict, Requirement::Optional, rule);
+        let Decision::Allow(grant) = world.ask_on(route, sent).0 else { panic!("allowed") };
+        let all = grant.effects.headers_to_remove.iter().filter(|name| name.to_lowercase().starts_with("txn"));
+        assert_eq!(all.collect::<Vec<_>>(), removed, "{rule} {route:?} {sent:?}");
+    }
+    let mut world = World::new(Compatibility::OpaEnvoy, Requirement::Optional, "allow := true");
+    let Decision::Allow(grant) = world.ask(&[(TXN, "a.b.c")]).0 else { panic!("allowed") };
+    assert!(grant.effects.headers_to_remove.is_empty(), "OPA's plugin takes nothing away");
+}
+
+#[test]
+fn e5_two_transaction_tokens_are_never_chosen_from() {
+    let mut world = World::new(Compatibility::Strict, Requirement::Optional, "allow := true");
+    for route in [&[][..], &[("countersign.txn_token", "pass")]] {
+        for sent in [&[(TXN, "a.b.c,d.e.f")][..], &[(TXN, "a.b.c"), ("Txn-Token", "d.e.f")], &[(TXN, ",")]] {
+            let Decision::Deny(denial) = world.ask_on(route, sent).0 else { panic!("denied: {sent:?}") };
+            assert_eq!(denial.reason, Reason::TokenRepeated, "{sent:?}");
+        }
+    }
 }

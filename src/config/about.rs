@@ -218,7 +218,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ("policy.parse_body", "Parse bodies into `parsed_body`, where the proxy sends them."),
     (
         "routes",
-        "What holds for routes that do not say otherwise, with `countersign.caller`, `countersign.token`, `countersign.issuers`, `countersign.proof` and `countersign.path` in their `context_extensions`.",
+        "What holds for routes that do not say otherwise, with `countersign.caller`, `countersign.token`, `countersign.txn_token`, `countersign.issuers`, `countersign.proof` and `countersign.path` in their `context_extensions`.",
     ),
     (
         "routes.caller",
@@ -227,6 +227,10 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     (
         "routes.token",
         "`required`: a request without a token is denied. `optional`: the policy sees `null`; a bad token is denied all the same. `off`: tokens are not looked at.",
+    ),
+    (
+        "routes.txn_token",
+        "`remove`: a `Txn-Token` that comes with a request is taken away on allow, unless the policy sets one. `pass`: it goes on, for routes whose callers may send one. Several are a denial in strict mode.",
     ),
     (
         "routes.owned_header_prefix",

@@ -46,6 +46,7 @@ use crate::route::Possession;
 use crate::route::Requirement;
 use crate::route::Resources;
 use crate::route::TokenMode;
+use crate::route::TxnToken;
 use crate::token;
 use crate::token::ActorRule;
 use crate::token::ClaimPaths;
@@ -220,10 +221,12 @@ fn input(section: &mut Section<'_>, mode: Compatibility) -> input::Config {
 fn routes(section: &mut Section<'_>, mode: Compatibility, policy: &policy::Config) -> route::Defaults {
     let caller = choice(Requirement::NAMES, Requirement::Required);
     let token = choice(TokenMode::NAMES, TokenMode::Required);
+    let txn_token = choice(TxnToken::NAMES, TxnToken::Remove);
     let prefix = text("header name's beginning").checked(checks::owned_prefix);
     route::Defaults {
         caller: section.get("caller", caller, pick(mode, "required", "optional")),
         token: section.get("token", token, pick(mode, "required", "off")),
+        txn_token: section.get("txn_token", txn_token, pick(mode, "remove", "pass")),
         path: policy.entry_point.clone(),
         owned_header_prefix: section.get("owned_header_prefix", prefix, "x-countersign-"),
         reason_in_body: section.get("reason_in_body", boolean(), "false"),

@@ -31,6 +31,7 @@ use crate::route;
 use crate::route::Possession;
 use crate::route::Requirement;
 use crate::route::TokenMode;
+use crate::route::TxnToken;
 use crate::token;
 use crate::token::ClaimPaths;
 use crate::token::ClaimPointer;
@@ -236,11 +237,20 @@ fn show_policy(config: &policy::Config, input: input::Config) -> Json {
 
 fn show_routes(defaults: &route::Defaults) -> Json {
     // The path is the policy's.
-    let route::Defaults { caller, token, path: _, owned_header_prefix, reason_in_body, problem_details, challenge } =
-        defaults;
+    let route::Defaults {
+        caller,
+        token,
+        txn_token,
+        path: _,
+        owned_header_prefix,
+        reason_in_body,
+        problem_details,
+        challenge,
+    } = defaults;
     json!({
         "caller": word(Requirement::NAMES, caller),
         "token": word(TokenMode::NAMES, token),
+        "txn_token": word(TxnToken::NAMES, txn_token),
         "owned_header_prefix": owned_header_prefix,
         "reason_in_body": reason_in_body,
         "problem_details": problem_details,

@@ -116,6 +116,7 @@ fn a_mode_has_its_defaults() {
     let shown = folder.read(LEAST).unwrap().settings.redacted();
     assert_eq!(shown["routes"]["caller"], "required");
     assert_eq!(shown["routes"]["token"], "required");
+    assert_eq!(shown["routes"]["txn_token"], "remove");
     let workloads = "verify_peer_certificate: false, jwt_svid: {header: x-spiffe-jwt-svid, audiences: []}, \
                      wimse: {audiences: []}";
     assert_eq!(shown["caller"], json(&format!("{{principal: true, certificate: true, xfcc: off, {workloads}}}")));
@@ -132,6 +133,7 @@ fn a_mode_has_its_defaults() {
     let shown = settings.redacted();
     assert_eq!(shown["routes"]["caller"], "optional");
     assert_eq!(shown["routes"]["token"], "off");
+    assert_eq!(shown["routes"]["txn_token"], "pass");
     assert_eq!(shown["caller"], json(&format!("{{principal: false, certificate: false, xfcc: off, {workloads}}}")));
     assert!(settings.spiffe.is_empty() && settings.listeners.tls.is_none() && settings.admin.tls.is_none());
     assert_eq!(shown["policy"]["builtin_errors"], "undefined");

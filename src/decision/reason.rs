@@ -83,7 +83,7 @@ reasons! {
     CallerWptUnbound "caller_wpt_unbound" 400 "The Workload-Proof-Token is not bound to the tokens in the request, or names one that is not there.";
     CallerConflict "caller_conflict" 403 "Two pieces of evidence name different workloads.";
     TokenMissing "token_missing" 401 "The route requires a user's token and there is none.";
-    TokenRepeated "token_repeated" 400 "There are several Authorization headers, or several credentials in one.";
+    TokenRepeated "token_repeated" 400 "There are several Authorization headers, several credentials in one, or several Txn-Token headers.";
     TokenScheme "token_scheme" 401 "The Authorization header's scheme is not Bearer, nor DPoP where `dpop` is configured.";
     TokenMalformed "token_malformed" 401 "The token is no compact JWS with a JSON header and JSON claims.";
     TokenTooLarge "token_too_large" 401 "The token is longer, deeper or wider than is looked at.";

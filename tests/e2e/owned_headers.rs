@@ -65,6 +65,30 @@ async fn e4_without_raw_headers_the_same_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn e5_a_transaction_token_from_outside_does_not_arrive() {
+    let inside = json!({"countersign.txn_token": "pass"});
+    let stack = Setup {
+        policy: ALLOW,
+        envoy: EnvoySetup { routes: vec![("/inside", inside)], ..EnvoySetup::default() },
+        ..Setup::default()
+    }
+    .start()
+    .await;
+    let token = stack.token("alice");
+    for (path, sent, arrives) in
+        [("/", &["a.b.c"][..], &[][..]), ("/inside", &["a.b.c"], &["a.b.c"]), ("/inside", &[], &[])]
+    {
+        let call = sent.iter().fold(Call::get(path).bearer(&token), |call, value| call.header("txn-token", value));
+        let seen = stack.agent("planner").send(&call).await.seen();
+        assert_eq!(stack.decision().await.reason(), "policy_allowed");
+        assert_eq!(seen.header("txn-token"), arrives, "{path}");
+    }
+    let two = Call::get("/inside").bearer(&token).header("txn-token", "a.b.c").header("txn-token", "d.e.f");
+    assert_eq!(stack.agent("planner").send(&two).await.status, 400);
+    assert_eq!(stack.decision().await.reason(), "token_repeated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn e6_a_user_whose_name_is_no_header_value_is_never_sent_raw() {
     let stack = Setup::default().start().await;
     for (subject, sent) in [

@@ -34,8 +34,9 @@ fn the_demo_with_logins_ends_as_it_says() {
         "policy_insufficient_scope",
         "policy_step_up",
         "token_revoked",
+        "token_inactive",
         "token_dpop_replayed",
-        "13 of 13 as expected.",
+        "15 of 15 as expected.",
     ] {
         assert!(said.contains(part), "no `{part}`:\n{said}");
     }

@@ -163,6 +163,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("policy.parse_body", "no", "`no` is no boolean"),
     ("routes.caller", "off", "`off` is none of `required`, `optional`"),
     ("routes.token", "none", "`none` is none of `required`, `optional`, `off`"),
+    ("routes.txn_token", "strip", "`strip` is none of `remove`, `pass`"),
     ("routes.owned_header_prefix", "X-Acme-", "`X-Acme-` has upper case or underscores"),
     ("routes.owned_header_prefix", "x_acme-", "`x_acme-` has upper case or underscores"),
     ("routes.owned_header_prefix", "x acme-", "`x acme-` is no HTTP header name"),
