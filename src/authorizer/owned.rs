@@ -49,7 +49,10 @@ pub(super) fn stamp(
         return Ok(Decision::Allow(grant));
     }
     check_txn_token(facts.attributes.http())?;
-    remove_spent(&mut grant.effects, &rules.identity, route);
+    remove_spent(&mut grant.effects, &rules.identity);
+    if route.txn_token == TxnToken::Remove {
+        remove_txn_token(&mut grant.effects, facts.attributes.http());
+    }
     let prefix = rules.output.owned_prefix.as_str();
     let owned = [
         ("caller", facts.caller.map(|caller| Cow::Borrowed(caller.spiffe_id.as_str()))),
@@ -69,9 +72,7 @@ pub(super) fn stamp(
         for (name, _) in http.header_fields() {
             let is_set = set.iter().any(|field| field.name().eq_ignore_ascii_case(name));
             let is_listed = grant.effects.headers_to_remove.iter().any(|listed| listed == name);
-            let is_txn_token =
-                route.txn_token == TxnToken::Remove && name.len() == TXN_TOKEN.len() && begins_folded(name, TXN_TOKEN);
-            if (begins_folded(name, prefix) || is_txn_token) && !is_set && !is_listed {
+            if begins_folded(name, prefix) && !is_set && !is_listed {
                 grant.effects.headers_to_remove.push(name.to_owned());
             }
         }
@@ -96,17 +97,28 @@ fn several() -> Denial {
 }
 
 /// Takes away the header of a JWT-SVID: it was for this place, and what is used up here goes no further, or whoever gets
-/// it could be the workload. And a transaction token that the route does not let pass. A value that the policy sets in
-/// either is for the upstream, and stays.
-fn remove_spent(effects: &mut Effects, config: &identity::Config, route: &Route<'_>) {
-    let jwt_svid = config.jwt_svid.as_ref().map(|config| config.header.as_str());
-    let txn_token = (route.txn_token == TxnToken::Remove).then_some(TXN_TOKEN);
-    for spent in [jwt_svid, txn_token].into_iter().flatten() {
-        let is_header = |name: &str| name.eq_ignore_ascii_case(spent);
-        let is_set = effects.headers.iter().any(|field| is_header(field.name()));
-        if !is_set && !effects.headers_to_remove.iter().any(|name| is_header(name)) {
-            effects.headers_to_remove.push(spent.to_owned());
-        }
+/// it could be the workload.
+fn remove_spent(effects: &mut Effects, config: &identity::Config) {
+    if let Some(config) = &config.jwt_svid {
+        remove_unless_set(effects, &config.header);
+    }
+}
+
+/// Takes away the transaction token that came, in every spelling that an upstream may read as its name.
+fn remove_txn_token(effects: &mut Effects, http: Option<&Http>) {
+    remove_unless_set(effects, TXN_TOKEN);
+    let is_one = |name: &&str| name.len() == TXN_TOKEN.len() && begins_folded(name, TXN_TOKEN);
+    for (name, _) in http.into_iter().flat_map(Http::header_fields).filter(|(name, _)| is_one(name)) {
+        remove_unless_set(effects, name);
+    }
+}
+
+/// Takes a header away, unless the policy sets it: that value is for the upstream, and stays.
+fn remove_unless_set(effects: &mut Effects, header: &str) {
+    let is_header = |name: &str| name.eq_ignore_ascii_case(header);
+    let is_set = effects.headers.iter().any(|field| is_header(field.name()));
+    if !is_set && !effects.headers_to_remove.iter().any(|name| is_header(name)) {
+        effects.headers_to_remove.push(header.to_owned());
     }
 }
 

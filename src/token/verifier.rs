@@ -138,7 +138,9 @@ impl Verifier {
             // Where the clock went back nobody knows how old an answer is.
             entry.asked.is_some_and(|at| at <= now && now.since(at) < config.cache)
         });
-        is_fresh && presented.takes(&rules.issuer)
+        // What is kept of an opaque token changes no answer: the route must still say whose it is.
+        let is_named = self.asked_about(presented).is_ok_and(|asked| asked.is_none_or(|issuer| issuer == entry.issuer));
+        is_fresh && is_named && presented.takes(&rules.issuer)
     }
 
     /// Whom to ask about a token that is no JWT; `None` for a JWT, and where nobody can be asked.
