@@ -120,8 +120,6 @@ fn module_file(module: &str) -> PathBuf {
 #[test]
 fn every_reason_named_exists() {
     const STAGES: [&str; 5] = ["request_", "caller_", "token_", "policy_", "server_"];
-    const OTHER_WORDS: [&str; 3] = ["policy_allowed", "request_headers_to_remove", "token_use"];
-    let known: Vec<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
     const PAGES: [&str; 8] = [
         "docs/threats.md",
         "docs/spiffe.md",
@@ -132,6 +130,8 @@ fn every_reason_named_exists() {
         "README.md",
         "ARCHITECTURE.md",
     ];
+    const OTHER_WORDS: [&str; 3] = ["policy_allowed", "request_headers_to_remove", "token_use"];
+    let known: Vec<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
     for page in PAGES {
         let text = fs::read_to_string(root().join(page)).unwrap();
         for word in quoted(&text).filter(|word| STAGES.iter().any(|stage| word.starts_with(stage))) {
