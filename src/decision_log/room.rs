@@ -13,7 +13,7 @@ pub(super) const MAX_BYTES: usize = 64 << 20;
 /// What a record weighs beside its message: itself and its findings.
 pub(super) const RECORD_BYTES: usize = 2048;
 
-/// What is taken, and whether the output takes anything.
+/// How much of the queue is taken, and whether its output fails.
 #[derive(Debug)]
 pub(super) struct Room {
     max_records: usize,
@@ -35,7 +35,7 @@ impl Room {
         Arc::new(Self { max_records: max_records.get(), records, bytes, failing })
     }
 
-    /// Takes the room of a record whose message has so many bytes; `None` where there is none.
+    /// Takes room for a record whose message has this many bytes; `None` where there is none.
     pub(super) fn take(self: &Arc<Self>, message_bytes: usize) -> Option<Place> {
         let bytes = message_bytes.saturating_add(RECORD_BYTES);
         let records_before = self.records.fetch_add(1, Ordering::Relaxed);

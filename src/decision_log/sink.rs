@@ -95,7 +95,7 @@ impl Sink {
         if !self.required {
             return Ok(None);
         }
-        // While writing fails, the records of refused checks are what it is tried with.
+        // While writing fails, checks are refused; their own records still go to the writer, and show when it works again.
         let place = self.room.take(message_bytes).filter(|_| !self.room.is_failing());
         place.map(Some).ok_or(Unrecorded)
     }

@@ -172,8 +172,8 @@ impl Worker {
         encode(decision, &Terms { decision_id: &id, options, challenge: Words::default() })
     }
 
-    /// Waits for an issuer, within the deadline, and says in `waited` what came of it: of keys, what to answer if the key
-    /// is still unknown on the revision after it, 401 where the issuer was heard and 503 where it was not.
+    /// Waits for an issuer, within the deadline, and says in `waited` what came of it. For keys that is how to refuse a token
+    /// whose key is unknown even then: 401 where the issuer was heard, 503 where it was not.
     async fn wait_for(&self, need: Need, bytes: usize, until: Option<Instant>, waited: &mut Waited) {
         let handles = self.state.borrow().as_ref().map(|state| (state.refresh.clone(), state.introspection.clone()));
         match (need, handles) {
@@ -190,7 +190,7 @@ impl Worker {
         }
     }
 
-    /// Waits in a place among the waiting, and until the deadline at most.
+    /// Waits until the deadline at most, where there is room for one more that waits.
     async fn within<T>(
         &self,
         until: Option<Instant>,
