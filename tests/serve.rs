@@ -10,6 +10,8 @@ mod dpop;
 mod faults;
 #[path = "serve/frames.rs"]
 mod frames;
+#[path = "serve/introspection.rs"]
+mod introspection;
 #[path = "serve/issuer.rs"]
 mod issuer;
 #[path = "serve/key_server.rs"]

@@ -8,8 +8,10 @@ mod asking;
 mod endpoint;
 
 pub use answer::Answer;
+pub use answer::AnswerError;
 pub use answer::Introspected;
 pub(super) use answer::access_token;
+pub use answer::read as read_answer;
 pub use asking::IntrospectionHandle;
 pub use asking::keep_asking;
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub type Introspected = Result<Arc<Answer>, Reason>;
 
 /// Why an answer is not understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(super) enum AnswerError {
+pub enum AnswerError {
     /// No JSON object, or too large a one.
     #[error("the answer {0}")]
     Json(JsonError),
@@ -38,8 +38,11 @@ pub(super) enum AnswerError {
     Active,
 }
 
-/// Reads the body of an answer. Of an inactive token nothing else counts.
-pub(super) fn read(body: &[u8]) -> Result<Option<Map<String, Json>>, AnswerError> {
+/// Reads the body of an answer: what it says of an active token; `None` of one that is not, of which nothing else counts.
+///
+/// # Errors
+/// Where it is no answer.
+pub fn read(body: &[u8]) -> Result<Option<Map<String, Json>>, AnswerError> {
     let claims = json::read_object(body, CLAIM_LIMITS).map_err(AnswerError::Json)?;
     match claims.get("active") {
         Some(Json::Bool(true)) => Ok(Some(claims)),
