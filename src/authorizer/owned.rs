@@ -45,19 +45,29 @@ pub(super) fn stamp(
     rules: &Rules,
     route: &Route<'_>,
 ) -> Result<Decision, Denial> {
-    if rules.output.compatibility == Compatibility::OpaEnvoy {
+    let is_strict = rules.output.compatibility == Compatibility::Strict;
+    let effects = &mut grant.effects;
+    if is_strict || route.txn_token == TxnToken::Remove {
+        stamp_txn_token(effects, facts.attributes.http(), route.txn_token)?;
+    }
+    // OPA's plugin takes nothing away by itself, and owns nothing.
+    if !is_strict {
         return Ok(Decision::Allow(grant));
     }
-    let (http, effects) = (facts.attributes.http(), &mut grant.effects);
-    check_txn_token(http, route.txn_token)?;
     remove_spent(effects, &rules.identity);
-    let sets_its_own = effects.headers.iter().any(|field| is_txn_token(field.name()));
-    if route.txn_token == TxnToken::Remove || sets_its_own {
-        remove_txn_token(effects, http);
-    }
     set_owned(effects, facts, decision_id, &rules.output.owned_prefix)?;
     effects.explicit = true;
     Ok(Decision::Allow(grant))
+}
+
+/// Takes away what came as a transaction token, where it is not to go on or the policy sets one.
+fn stamp_txn_token(effects: &mut Effects, http: Option<&Http>, mode: TxnToken) -> Result<(), Denial> {
+    check_txn_token(http, mode)?;
+    let sets_its_own = effects.headers.iter().any(|field| is_txn_token(field.name()));
+    if mode == TxnToken::Remove || sets_its_own {
+        remove_txn_token(effects, http);
+    }
+    Ok(())
 }
 
 /// Sets the owned headers that have a value, and removes the others and what the client sent under the prefix.

@@ -230,7 +230,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "routes.txn_token",
-        "`remove`: a `Txn-Token` that comes with a request is removed on allow, unless the policy sets one. `pass`: it goes on, for routes whose callers may send one. Several are denied (`token_repeated`). In `opa-envoy` mode nothing is removed or denied.",
+        "`remove`: a `Txn-Token` that comes with a request is removed on allow, unless the policy sets one. `pass`: it goes on, for routes whose callers may send one. Several are denied (`token_repeated`), in `opa-envoy` mode only with `remove`. A proxy that hands over no other headers than it is told to (`allowed_headers`) must hand over this one, in both spellings, `txn_token` too.",
     ),
     (
         "routes.owned_header_prefix",

@@ -6,6 +6,7 @@
 mod answer;
 mod asking;
 mod endpoint;
+mod kept;
 
 pub use answer::Answer;
 pub use answer::AnswerError;

@@ -6,8 +6,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quick_cache::Weighter;
-use quick_cache::unsync::Cache;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::task::Id;
@@ -20,6 +18,8 @@ use super::IntrospectionConfig;
 use super::Question;
 use super::endpoint::AskError;
 use super::endpoint::Endpoint;
+use super::kept::KeptAnswers;
+use super::kept::TokenHash;
 use crate::clock::UnixTime;
 use crate::decision::Reason;
 use crate::fetch::FetchLimits;
@@ -29,8 +29,6 @@ use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Introspection;
 use crate::token::Config;
 use crate::token::IssuerConfig;
-use crate::token::cache::MIN_ENTRY_BYTES;
-use crate::token::cache::object_bytes;
 
 /// One question: as long as a check may wait at most. An answer is somewhat longer than a token may be.
 const LIMITS: FetchLimits = FetchLimits { time: Duration::from_secs(5), bytes: 64 * 1024 };
@@ -40,13 +38,6 @@ const MAX_RUNNING: usize = 64;
 const MAX_QUEUED: usize = 1024;
 /// Questions on their way to the task, which takes them at once.
 const MAX_UNDER_WAY: usize = 64;
-/// Answers about active tokens that are kept of one task: some ten thousand usual ones.
-const MAX_ACTIVE: usize = 16_384;
-/// And what they may weigh together.
-const MAX_ACTIVE_BYTES: u64 = 16 * 1024 * 1024;
-/// Tokens known to be inactive: a hash and a time each. Apart from the active, so that inventing tokens drives no active
-/// one out.
-const MAX_INACTIVE: usize = 16_384;
 /// How long the secret and the root certificates are used before their files are read again.
 const REOPEN_AFTER: Duration = Duration::from_mins(1);
 
@@ -59,8 +50,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often at most it is said that there are no answers.
 const QUIET: Duration = Duration::from_mins(1);
 
-/// SHA-256 of a token: what is kept is found by it, so that no token is.
-type TokenHash = [u8; 32];
 /// Where one check waits.
 type Waiter = oneshot::Sender<Introspected>;
 
@@ -163,8 +152,7 @@ struct Asking {
     waiting: HashMap<TokenHash, Vec<Waiter>>,
     /// Those of the waiting that are not asked about yet, the first first.
     queued: VecDeque<(TokenHash, Secret<String>)>,
-    active: Cache<TokenHash, Kept, Weight>,
-    inactive: Cache<TokenHash, Kept>,
+    kept: KeptAnswers,
     /// Whether it was said that there are no answers, and until when it is not said again.
     is_failing: bool,
     quiet_until: Option<Instant>,
@@ -172,22 +160,6 @@ struct Asking {
     failures: u32,
     /// Until when nothing is asked.
     paused_until: Option<Instant>,
-}
-
-/// An answer, and when it was asked for.
-#[derive(Clone)]
-struct Kept {
-    answer: Arc<Answer>,
-    since: Instant,
-}
-
-#[derive(Clone)]
-struct Weight;
-
-impl Weighter<TokenHash, Kept> for Weight {
-    fn weight(&self, _hash: &TokenHash, kept: &Kept) -> u64 {
-        kept.answer.claims.as_ref().map_or(0, object_bytes).max(MIN_ENTRY_BYTES)
-    }
 }
 
 impl Asking {
@@ -199,6 +171,7 @@ impl Asking {
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
+            kept: KeptAnswers::new(config.cache),
             issuer,
             config,
             limits,
@@ -209,8 +182,6 @@ impl Asking {
             asked_about: HashMap::new(),
             waiting: HashMap::new(),
             queued: VecDeque::new(),
-            active: Cache::with_weighter(MAX_ACTIVE, MAX_ACTIVE_BYTES, Weight),
-            inactive: Cache::new(MAX_INACTIVE),
             is_failing: false,
             quiet_until: None,
             failures: 0,
@@ -248,7 +219,7 @@ impl Asking {
             return;
         }
         let hash = jose::sha256(token.expose().as_bytes());
-        if let Some(answer) = self.kept(&hash) {
+        if let Some(answer) = self.kept.get(&hash) {
             answer_to(waiter, Ok(answer));
         } else if let Some(waiters) = self.waiting.get_mut(&hash) {
             waiters.push(waiter);
@@ -298,15 +269,6 @@ impl Asking {
         }
     }
 
-    /// An answer that still holds.
-    fn kept(&self, hash: &TokenHash) -> Option<Arc<Answer>> {
-        let kept = self.active.get(hash).or_else(|| self.inactive.get(hash))?;
-        // By both clocks: the one stands still while the machine sleeps, and the other may be set.
-        let (at, now) = (kept.answer.at, UnixTime::now());
-        let is_fresh = kept.since.elapsed() < self.config.cache && at <= now && now.since(at) < self.config.cache;
-        is_fresh.then(|| Arc::clone(&kept.answer))
-    }
-
     async fn endpoint(&mut self) -> Result<Endpoint, AskError> {
         if let Some((endpoint, until)) = &self.endpoint
             && Instant::now() < *until
@@ -321,7 +283,7 @@ impl Asking {
     /// Tells all who wait for it, and keeps an answer.
     fn tell(&mut self, hash: TokenHash, answer: Result<(Instant, Answer), AskError>) {
         let told = match answer {
-            Ok((since, answer)) => Ok(self.keep(hash, Kept { answer: Arc::new(answer), since })),
+            Ok((since, answer)) => Ok(self.keep(hash, Arc::new(answer), since)),
             Err(error) => {
                 self.failed(&error);
                 Err(Reason::TokenIntrospectionUnavailable)
@@ -336,20 +298,12 @@ impl Asking {
         }
     }
 
-    fn keep(&mut self, hash: TokenHash, kept: Kept) -> Arc<Answer> {
+    fn keep(&mut self, hash: TokenHash, answer: Arc<Answer>, since: Instant) -> Arc<Answer> {
         if std::mem::take(&mut self.is_failing) {
             tracing::info!(issuer = self.issuer, "the introspection endpoint answers again");
         }
         (self.failures, self.paused_until) = (0, None);
-        let answer = Arc::clone(&kept.answer);
-        let outcome = if answer.claims.is_some() {
-            self.active.insert(hash, kept);
-            Introspection::Active
-        } else {
-            drop(self.active.remove(&hash));
-            self.inactive.insert(hash, kept);
-            Introspection::Inactive
-        };
+        let outcome = self.kept.insert(hash, Arc::clone(&answer), since);
         self.metrics.introspected(&self.issuer, outcome);
         answer
     }
@@ -391,6 +345,3 @@ fn is_given_up(waiting: &HashMap<TokenHash, Vec<Waiter>>, hash: &TokenHash) -> b
 fn answer_to(waiter: Waiter, answer: Introspected) {
     let _gone = waiter.send(answer);
 }
-
-#[cfg(test)]
-mod tests;
