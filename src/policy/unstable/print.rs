@@ -92,12 +92,12 @@ impl<'n> Printer<'n> {
                 self.put(" in ");
                 self.expression(collection);
             }
-            Literal::Expr { expr, .. } => self.top(expr),
+            Literal::Expr { expr, .. } => self.top(expr, false),
             Literal::NotExpr { expr, .. } => {
                 let items = self.names.map(|names| hoisted(expr, names)).unwrap_or_default();
                 self.outside(&items, &statement.with_mods);
                 self.put("not ");
-                self.top(expr);
+                self.top(expr, true);
             }
             Literal::Every { key, value, domain, query, .. } => {
                 let names: Vec<_> = key.iter().chain([value]).map(|name| name.text()).collect();
@@ -133,15 +133,16 @@ impl<'n> Printer<'n> {
         }
     }
 
-    /// A statement's own expression: it may assign, and a membership of something undefined holds as little as a false one.
-    fn top(&mut self, expression: &Expr) {
+    /// A statement's own expression: it may assign, and a membership without a key is left alone, since of something
+    /// undefined it holds as little as a false one. One with a key would hold, of an undefined value at no such key.
+    fn top(&mut self, expression: &Expr, is_negated: bool) {
         match expression {
             Expr::AssignExpr { op, lhs, rhs, .. } => {
                 self.expression(lhs);
                 self.put(if *op == AssignOp::Eq { " = " } else { " := " });
                 self.expression(rhs);
             }
-            Expr::Membership { key, value, collection, .. } => {
+            Expr::Membership { key, value, collection, .. } if is_negated || key.is_none() => {
                 self.deeper(|printer| printer.membership(key.as_ref(), value, collection));
             }
             _ => self.expression(expression),

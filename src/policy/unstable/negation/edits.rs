@@ -139,13 +139,13 @@ impl<'m> Rewriter<'m> {
             Literal::SomeIn { key, value, collection, .. } => {
                 key.iter().chain([value, collection]).for_each(|part| self.expression(part));
             }
-            Literal::Expr { expr, .. } => self.top(expr),
+            Literal::Expr { expr, .. } => self.top(expr, false),
             Literal::NotExpr { expr, .. } => {
                 match self.pass {
                     Pass::Wildcards => self.wildcards(expr, false),
                     Pass::Edits => self.negation(statement, expr, is_bare),
                 }
-                self.top(expr);
+                self.top(expr, true);
             }
             Literal::Every { domain, query, .. } => {
                 self.expression(domain);
@@ -158,10 +158,10 @@ impl<'m> Rewriter<'m> {
         }
     }
 
-    /// A statement's own expression. A membership is left alone: undefined or false, the statement does not hold.
-    fn top(&mut self, expression: &Expr) {
+    /// A statement's own expression.
+    fn top(&mut self, expression: &Expr, is_negated: bool) {
         match expression {
-            Expr::Membership { .. } => self.deeper(|rewriter| rewriter.parts(expression)),
+            Expr::Membership { key, .. } if is_negated || key.is_none() => self.deeper(|rewriter| rewriter.parts(expression)),
             _ => self.expression(expression),
         }
     }
