@@ -19,8 +19,9 @@ use super::negation::Refusal;
 use super::negation::hoisted;
 use super::walk::MAX_DEPTH;
 
-/// The longest text. Negations in comprehensions in negations double at each level.
-pub(super) const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// The longest text: twice what the engine takes of a file. Negations in comprehensions in negations double at each
+/// level.
+pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// Writes expressions.
 pub(super) struct Printer<'n> {

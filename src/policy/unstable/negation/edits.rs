@@ -161,7 +161,9 @@ impl<'m> Rewriter<'m> {
     /// A statement's own expression.
     fn top(&mut self, expression: &Expr, is_negated: bool) {
         match expression {
-            Expr::Membership { key, .. } if is_negated || key.is_none() => self.deeper(|rewriter| rewriter.parts(expression)),
+            Expr::Membership { key, .. } if is_negated || key.is_none() => {
+                self.deeper(|rewriter| rewriter.parts(expression))
+            }
             _ => self.expression(expression),
         }
     }
