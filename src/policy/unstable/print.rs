@@ -12,6 +12,7 @@ use regorus::unstable::Literal;
 use regorus::unstable::LiteralStmt;
 use regorus::unstable::Query;
 use regorus::unstable::Ref;
+use regorus::unstable::Span;
 use regorus::unstable::WithModifier;
 
 use super::negation::Names;
@@ -83,7 +84,7 @@ impl<'n> Printer<'n> {
     fn statement(&mut self, statement: &LiteralStmt) {
         match &statement.literal {
             Literal::SomeVars { vars, .. } => {
-                let names: Vec<_> = vars.iter().map(|name| name.text()).collect();
+                let names: Vec<_> = vars.iter().map(Span::text).collect();
                 self.put("some ");
                 self.put(&names.join(", "));
             }
@@ -101,7 +102,7 @@ impl<'n> Printer<'n> {
                 self.top(expr, true);
             }
             Literal::Every { key, value, domain, query, .. } => {
-                let names: Vec<_> = key.iter().chain([value]).map(|name| name.text()).collect();
+                let names: Vec<_> = key.iter().chain([value]).map(Span::text).collect();
                 self.put("every ");
                 self.put(&names.join(", "));
                 self.put(" in ");

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use serde_json::json;
 
 /// What the rules can use.
-pub(super) const HEADER: &str = r#"package a
+pub(super) const HEADER: &str = r"package a
 
 import rego.v1
 import input.obj as im
@@ -22,7 +22,7 @@ holds(x) if x
 p1(x) if x == 1
 part(x) := x.a
 two(x, y) := [x, y]
-"#;
+";
 
 pub(super) fn input() -> Json {
     json!({
@@ -174,7 +174,7 @@ impl Generator {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;
-        usize::try_from(self.state >> 33).unwrap() % limit
+        usize::try_from(self.state >> 33).unwrap().checked_rem(limit).unwrap()
     }
 
     fn one_of(&mut self, patterns: &[&'static str]) -> &'static str {
@@ -184,7 +184,7 @@ impl Generator {
     /// A pattern with its marks replaced: `#` a term, `@` a body, `!` a negation, `^` a condition, `~` a new variable.
     fn filled(&mut self, patterns: &[&'static str], depth: usize) -> String {
         let pattern = self.one_of(patterns);
-        self.variables += 1;
+        self.variables = self.variables.saturating_add(1);
         let variable = format!("q{}", self.variables);
         let parts = pattern.chars().map(|letter| match letter {
             '#' => self.term(depth),

@@ -65,3 +65,23 @@ fn long_negations_load() {
     let mut asked = Asked::new(&format!("allow if not [\n  {},\n] == [1]", parts.join(",\n  ")));
     assert_eq!(asked.reason("allow"), Some(Reason::PolicyUndefined));
 }
+
+/// RE2 reads more than the engine does, which must not open what a pattern closes.
+#[test]
+fn h13_a_pattern_that_cannot_be_read_allows_nothing() {
+    let input = json!({"path": "/admin", "pattern": "("});
+    for condition in [
+        r#"not regex.match("^/\\Qadmin\\E", input.path)"#,
+        "not regex.match(`^/[\\w-.]+`, input.path)",
+        "not regex.match(input.pattern, input.path)",
+        "count(regex.find_n(`\\101`, input.path, -1)) == 0",
+        r#"not regex.replace(input.path, "a{,2}[[]", "") == "/""#,
+        r#"not glob.match("{", [], input.path)"#,
+    ] {
+        let mut asked = Asked::lenient(&format!("allow if {condition}\nother if {{ {condition} }}"));
+        for rule in ["allow", "other"] {
+            let denial = asked.denial(rule, &input);
+            assert_eq!(denial.reason, Reason::PolicyBuiltinError, "{condition}: {}", denial.detail);
+        }
+    }
+}

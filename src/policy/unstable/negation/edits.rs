@@ -53,7 +53,9 @@ impl<'m> Rewriter<'m> {
     pub(super) fn look(&mut self, rules: &[Ref<Rule>]) -> Result<(), Refusal> {
         for pass in [Pass::Wildcards, Pass::Edits] {
             self.pass = pass;
-            rules.iter().for_each(|rule| self.rule(rule));
+            for rule in rules {
+                self.rule(rule);
+            }
         }
         self.refusal.take().map_or(Ok(()), Err)
     }
@@ -102,7 +104,9 @@ impl<'m> Rewriter<'m> {
     fn rule(&mut self, rule: &Rule) {
         if let Rule::Spec { head, bodies, .. } = rule {
             of_head(head).for_each(|part| self.expression(part));
-            bodies.iter().for_each(|body| self.body(body));
+            for body in bodies {
+                self.body(body);
+            }
         }
     }
 
@@ -162,7 +166,7 @@ impl<'m> Rewriter<'m> {
     fn top(&mut self, expression: &Expr, is_negated: bool) {
         match expression {
             Expr::Membership { key, .. } if is_negated || key.is_none() => {
-                self.deeper(|rewriter| rewriter.parts(expression))
+                self.deeper(|rewriter| rewriter.parts(expression));
             }
             _ => self.expression(expression),
         }
