@@ -131,6 +131,8 @@ struct Round {
     p99: Duration,
     /// The server's, for all checks of the round.
     cpu: Duration,
+    /// How long it was ready and had no core.
+    waited: Duration,
     before: Memory,
     after: Memory,
     fetches: usize,
@@ -181,16 +183,19 @@ impl Bench<'_> {
         let measured =
             Pace { rate: self.size.ordinary, count: self.ordinary_count(kind), request: &ordinary, allowed: true };
         memory::forget_peak(self.server.id());
-        let (before, cpu, fetches) = (Memory::of(self.server.id()), self.server.cpu(), self.issuer.fetches());
+        let (before, [ran, waited]) = (Memory::of(self.server.id()), self.server.ran_and_waited());
+        let fetches = self.issuer.fetches();
         let mut latencies = std::thread::scope(|scope| {
             scope.spawn(|| paced::run(&self.address, &beside));
             paced::run(&self.address, &measured)
         });
         latencies.sort();
+        let [ran_until, waited_until] = self.server.ran_and_waited();
         Round {
             p50: latencies[latencies.len() / 2],
             p99: latencies[latencies.len() * 99 / 100],
-            cpu: self.server.cpu().saturating_sub(cpu),
+            cpu: ran_until.saturating_sub(ran),
+            waited: waited_until.saturating_sub(waited),
             before,
             after: Memory::of(self.server.id()),
             fetches: self.issuer.fetches() - fetches,
@@ -198,30 +203,47 @@ impl Bench<'_> {
     }
 
     fn print(&self, rounds: &[Vec<Round>; KINDS.len()]) {
-        let median = |rounds: &[Round], of: fn(&Round) -> Duration| {
-            let mut all: Vec<_> = rounds.iter().map(of).collect();
-            all.sort();
-            all[all.len() / 2].as_secs_f64() * 1e6
-        };
         let [control, ..] = rounds;
         let (p50, p99) = (median(control, |round| round.p50), median(control, |round| round.p99));
-        let each = median(control, |round| round.cpu) / (self.count(None) + self.ordinary_count(None)) as f64;
-        println!("ordinary traffic: {} checks/s; beside it {}/s of", self.size.ordinary, self.size.beside);
+        let ordinary = median(control, |round| round.cpu) / (self.count(None) + self.ordinary_count(None)) as f64;
+        println!(
+            "{} ordinary checks a second, whose latencies these are; beside them {} of",
+            self.size.ordinary, self.size.beside
+        );
+        println!(
+            "{:18}  {:^15}  {:^15}  CPU, us  no core  {:^22}  fetches",
+            "", "p50, us", "p99, us", "RSS, MiB (peak)"
+        );
         for ((name, kind), rounds) in KINDS.iter().zip(rounds) {
             let (own50, own99) = (median(rounds, |round| round.p50), median(rounds, |round| round.p99));
-            // What is left when the ordinary checks are paid at the control's price.
-            let left = median(rounds, |round| round.cpu) - each * self.ordinary_count(*kind) as f64;
+            let cpu = median(rounds, |round| round.cpu);
+            // What one check beside costs, when the ordinary ones are paid at the control's price.
+            let beside = (cpu - ordinary * self.ordinary_count(*kind) as f64) / self.count(*kind) as f64;
             println!(
-                "{name:>18}: p50 {own50:6.0} us ({:.2}), p99 {own99:6.0} us ({:.2}); {:6.1} us CPU each; RSS {:.1} to {:.1} MiB, \
-                 peak {:.1}; {} key fetches",
+                "{name:18}  {own50:6.0} ({:6.2})  {own99:6.0} ({:6.2})  {beside:7.1}  {:5.0} %  {}  {:7}",
                 own50 / p50,
                 own99 / p99,
-                left / self.count(*kind) as f64,
-                mib(rounds[0].before.now),
-                mib(rounds[rounds.len() - 1].after.now),
-                mib(rounds.iter().map(|round| round.after.peak).max().unwrap_or_default()),
+                100.0 * median(rounds, |round| round.waited) / cpu,
+                memory_of(rounds),
                 rounds.iter().map(|round| round.fetches).sum::<usize>(),
             );
         }
+        println!(
+            "no core: how long the server waited for one, of its CPU time. Where it is much, p99 is the machine's."
+        );
     }
+}
+
+/// In microseconds.
+fn median(rounds: &[Round], of: fn(&Round) -> Duration) -> f64 {
+    let mut all: Vec<_> = rounds.iter().map(of).collect();
+    all.sort();
+    all[all.len() / 2].as_secs_f64() * 1e6
+}
+
+/// Before the first round, after the last, and the most.
+fn memory_of(rounds: &[Round]) -> String {
+    let peak = rounds.iter().map(|round| round.after.peak).max().unwrap_or_default();
+    let (before, after) = (rounds[0].before.now, rounds[rounds.len() - 1].after.now);
+    format!("{:5.1} to {:5.1} ({:5.1})", mib(before), mib(after), mib(peak))
 }

@@ -27,14 +27,16 @@ impl Server {
         self.0.id()
     }
 
-    /// CPU time of all its threads so far.
-    pub(crate) fn cpu(&self) -> Duration {
+    /// Of all its threads so far: how long they ran, and how long they were ready and had no core, which is the machine's
+    /// other work and not theirs.
+    pub(crate) fn ran_and_waited(&self) -> [Duration; 2] {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
-        let nanos = tasks.flatten().map(|task| {
-            let line = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-            line.split(' ').next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0)
-        });
-        Duration::from_nanos(nanos.sum())
+        let lines: Vec<_> =
+            tasks.flatten().map(|task| std::fs::read_to_string(task.path().join("schedstat"))).collect();
+        [0, 1].map(|field| {
+            let nanos = |line: &String| line.split(' ').nth(field).and_then(|nanos| nanos.parse::<u64>().ok());
+            Duration::from_nanos(lines.iter().flatten().filter_map(nanos).sum())
+        })
     }
 }
 

@@ -71,9 +71,10 @@ fn main() {
     let mut rounds_of = [const { Vec::new() }; 3];
     for _ in 0..rounds {
         for ((_, address, server), rounds) in sides.iter().zip(&mut rounds_of) {
-            let (before, started) = (server.cpu(), Instant::now());
+            let ([before, _], started) = (server.ran_and_waited(), Instant::now());
             load::run(address, &fixture.requests, checks);
-            let each = server.cpu().saturating_sub(before).as_secs_f64() * 1e6 / checks as f64;
+            let [after, _] = server.ran_and_waited();
+            let each = after.saturating_sub(before).as_secs_f64() * 1e6 / checks as f64;
             let rate = checks as f64 / started.elapsed().as_secs_f64();
             rounds.push((each, rate));
         }

@@ -310,7 +310,7 @@ fn start_log(settings: &Settings, metrics: &Arc<Metrics>) -> anyhow::Result<LogE
         None => mask,
     };
     let format = decision_log::Format::new(Uuid::new_v4(), config.include_input, mask);
-    let (sink, writer) = decision_log::sink::start(config.queue, format, io::stdout(), metrics.decision_log())
+    let (sink, writer) = decision_log::sink::start(config, format, io::stdout(), metrics.decision_log())
         .context("the decision log's thread")?;
     Ok((Some(sink), Some(writer)))
 }

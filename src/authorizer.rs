@@ -116,7 +116,7 @@ pub enum Step {
     Decided(Decision),
     /// At its end, with nothing decided: the request is for a public document.
     Answered(Document),
-    /// Nowhere without this; of which a check that was made again needs nothing a second time.
+    /// Unfinished for want of this. A check that is made again with what came of the wait does not need the same twice.
     Needs(token::Need),
 }
 

@@ -2,13 +2,15 @@
 //!
 //! A worker's [`Recorder`] opens a [`Guard`] when a request arrives. The check moves what it finds into the guard's
 //! [`Record`] and finishes it with an [`Outcome`]; a guard that is dropped unfinished leaves a record that says so.
-//! The record goes into a bounded queue without waiting: where the queue is full it is dropped and counted. One thread
+//! The record goes into a bounded queue without waiting: where the queue is full it is dropped and counted, or, where
+//! records are required, the check is refused before it begins. One thread
 //! ([`sink`]) turns records into lines ([`event`], in the shape of OPA's decision log) and masks secrets ([`mask`]).
 
 pub mod event;
 pub mod mask;
 pub mod record;
 pub mod recorder;
+mod room;
 pub mod sink;
 mod text;
 
@@ -20,6 +22,7 @@ pub use record::Revision;
 pub use recorder::Guard;
 pub use recorder::Recorder;
 pub use sink::Sink;
+pub use sink::Unrecorded;
 pub use sink::Writer;
 
 use std::num::NonZeroUsize;
@@ -35,11 +38,13 @@ pub struct Config {
     pub mask: Vec<String>,
     /// How many records may wait for the writer.
     pub queue: NonZeroUsize,
+    /// Whether a check is refused whose record could not be kept.
+    pub required: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { enabled: true, include_input: false, mask: Vec::new(), queue: DEFAULT_QUEUE }
+        Self { enabled: true, include_input: false, mask: Vec::new(), queue: DEFAULT_QUEUE, required: false }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Documents from elsewhere that trust rests on: key sets and bundles, from files and `https` addresses.
+//! Documents from elsewhere that trust rests on: key sets and bundles, from files and `https` addresses, and answers about
+//! tokens.
 //!
 //! Bounded in time and bytes. No redirect is followed, nothing but `https` is asked, and a configured root is the only
 //! one trusted: an address here is as good as the keys that come from it.
@@ -105,8 +106,8 @@ pub fn https(what: &'static str, text: &str) -> Result<Url, FetchError> {
     Url::parse(text).ok().filter(|url| url.scheme() == "https").ok_or(FetchError::NotHttps(what))
 }
 
-/// A client that trusts the certificates in `ca_file`, or the system's where there is none. Made anew for each load: loads
-/// are rare, and a renewed file is noticed.
+/// A client that trusts the certificates in `ca_file`, or the system's where there is none. The file
+/// is read once: whoever keeps a client does not notice a renewed one.
 ///
 /// # Errors
 /// Where the file cannot be read or holds no certificates.
@@ -144,7 +145,7 @@ pub async fn get(client: &Client, url: Url, max_bytes: usize) -> Result<Vec<u8>,
     body(client.get(url), max_bytes).await
 }
 
-/// A client's name and secret, as they are sent (RFC 6749 §2.3.1).
+/// A client's name and secret, for HTTP Basic (RFC 6749 §2.3.1).
 #[derive(Debug, Clone, Copy)]
 pub struct Basic<'a> {
     /// The client's name.

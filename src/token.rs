@@ -178,7 +178,7 @@ pub enum Need {
 pub struct Waited {
     /// Newer keys: how to refuse a token whose key is not among them.
     pub keys: Option<Reason>,
-    /// The issuer's word on the token.
+    /// The issuer's answer about the token.
     pub answer: Option<Introspected>,
 }
 

@@ -10,12 +10,16 @@ mod dpop;
 mod faults;
 #[path = "serve/frames.rs"]
 mod frames;
+#[path = "serve/introspection.rs"]
+mod introspection;
 #[path = "serve/issuer.rs"]
 mod issuer;
 #[path = "serve/key_server.rs"]
 mod key_server;
 #[path = "serve/nonces.rs"]
 mod nonces;
+#[path = "serve/reload.rs"]
+mod reload;
 #[path = "serve/secrets.rs"]
 mod secrets;
 #[path = "serve/server.rs"]
@@ -45,9 +49,7 @@ allow if input.attributes.request.http.method == "POST"
 const OPEN: &str = "routes: {caller: optional, token: off}\n";
 
 fn request(method: &str) -> Vec<u8> {
-    let request =
-        json!({"attributes": {"request": {"http": {"method": method, "path": "/a", "host": "h", "scheme": "http"}}}});
-    countersign::ext_authz::proto_json::check_request_to_wire(&request.to_string()).unwrap()
+    client::request(&json!({"method": method}))
 }
 
 #[test]
@@ -179,95 +181,6 @@ fn j9_other_services_are_there_only_where_asked_for() {
 }
 
 #[test]
-fn a_reload_takes_effect_and_a_broken_one_does_not() {
-    let server = Server::start(OPEN, ALLOW_GET);
-    let client = Wire::connect(&server.tcp());
-    assert_eq!(client.check(&request("POST")).allowed(), Some(false));
-
-    server.write("policy.rego", ALLOW_POST);
-    server.hang_up();
-    eventually("the new policy decides", || client.check(&request("POST")).allowed() == Some(true));
-    assert_eq!(client.check(&request("GET")).allowed(), Some(false));
-
-    server.write("policy.rego", "package envoy.authz\nallow if {");
-    eventually("the broken policy is noticed without a signal", || server.probe("/readyz").1.contains("policy.rego"));
-    assert_eq!(client.check(&request("POST")).allowed(), Some(true), "the last good one stays");
-    assert_eq!(server.probe("/readyz").0, 200, "a broken reload is no outage");
-    let metrics = server.probe("/metrics").1;
-    assert!(metrics.contains("countersign_reloads_total{outcome=\"failed\"}"), "{metrics}");
-
-    server.write("policy.rego", ALLOW_GET);
-    eventually("the repaired policy decides", || client.check(&request("GET")).allowed() == Some(true));
-    eventually("the failure is forgotten", || server.probe("/readyz").1.contains("\"reload_failed\":null"));
-}
-
-#[test]
-fn files_that_a_reload_names_are_watched_from_then_on() {
-    let server = Server::start(OPEN, ALLOW_GET);
-    let client = Wire::connect(&server.tcp());
-    server.write("other.rego", ALLOW_GET);
-    server.reconfigure("paths: [policy.rego]", "paths: [other.rego]");
-    eventually("the configuration is read", || server.private("/config").1.contains("other.rego"));
-    server.write("other.rego", ALLOW_POST);
-    eventually("the new file is watched", || client.check(&request("POST")).allowed() == Some(true));
-
-    server.write("third.rego", "package envoy.authz\nallow if {");
-    server.reconfigure("paths: [other.rego]", "paths: [third.rego]");
-    eventually("what it names is broken", || server.probe("/readyz").1.contains("third.rego"));
-    server.write("third.rego", ALLOW_GET);
-    eventually("and watched all the same", || client.check(&request("GET")).allowed() == Some(true));
-}
-
-#[test]
-fn a_reload_says_what_waits_for_the_next_start() {
-    let server = Server::start(&format!("{OPEN}decision_log: {{mask: []}}\n"), ALLOW_GET);
-    server.reconfigure("mask: []", "mask: [/input/attributes/request/http/headers/x-secret]");
-    eventually("it is said", || server.log().contains("at the next start"));
-    assert!(server.log().contains("decision_log"), "{}", server.log());
-    assert!(!server.private("/config").1.contains("x-secret"), "what is shown is what is in force");
-}
-
-#[test]
-fn a19_a_reload_cannot_take_away_what_tls_rests_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
-    let file = |name: &str, content: String| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path.display().to_string()
-    };
-    let (certificate, key) = (file("svid.pem", certificate.pem()), file("key.pem", key.serialize_pem()));
-    let bundle = file("bundle.json", "{\"keys\": []}".to_owned());
-    let own = format!("svid: {{certificate: '{certificate}', key: '{key}'}}");
-    let bundles = format!("bundles: [{{trust_domain: prod.example, files: ['{bundle}']}}]");
-    let tls = "tls: {enabled: true, allowed_proxies: ['spiffe://prod.example/envoy']}";
-    let with_tls = format!("{OPEN}spiffe: {{{own}, {bundles}}}\nlisteners: {{workers: 1, {tls}}}\n");
-    let server = Server::start(&with_tls, ALLOW_GET);
-    // Both go, and the listener stays as it is until the next start.
-    let without = [(format!("spiffe: {{{own}, {bundles}}}"), "spiffe: {}"), (format!(", {tls}"), "")];
-    for (from, to) in without {
-        server.reconfigure(&from, to);
-    }
-    server.hang_up();
-    eventually("it is refused", || server.probe("/readyz").1.contains("TLS stays as it is until the next start"));
-    assert!(server.private("/identity").1.contains("\"serial\""), "{}", server.private("/identity").1);
-}
-
-#[test]
-fn a_storm_of_hangups_ends_nothing() {
-    let server = Server::start(OPEN, ALLOW_GET);
-    let client = Wire::connect(&server.tcp());
-    for _ in 0..50 {
-        server.hang_up();
-        assert_eq!(client.check(&request("GET")).allowed(), Some(true));
-    }
-    server.write("policy.rego", ALLOW_POST);
-    server.hang_up();
-    eventually("the last one counts", || client.check(&request("POST")).allowed() == Some(true));
-}
-
-#[test]
 fn j7_the_end_is_announced_drained_and_clean() {
     let mut server = Server::start(&format!("{OPEN}listeners: {{drain_delay: 1s}}\n"), ALLOW_GET);
     let client = Wire::connect(&server.tcp());
@@ -310,14 +223,8 @@ fn k2_a_token_met_before_is_refused_once_its_file_lists_it_and_stays_so() {
     let issuer = Issuer::new();
     let server = Server::start(&format!("{}routes: {{caller: optional}}\n", issuer.config()), ALLOW_GET);
     let client = Wire::connect(&server.tcp());
-    let asked = |jti: &str| {
-        let http = json!({
-            "method": "GET", "path": "/a", "host": "h", "scheme": "http",
-            "headers": {"authorization": format!("Bearer {}", issuer.token(jti))},
-        });
-        let request = json!({"attributes": {"request": {"http": http}}}).to_string();
-        countersign::ext_authz::proto_json::check_request_to_wire(&request).unwrap()
-    };
+    let asked =
+        |jti: &str| client::request(&json!({"headers": {"authorization": format!("Bearer {}", issuer.token(jti))}}));
     let (stolen, other) = (asked("stolen"), asked("other"));
     let status = |request: &[u8]| client.check(request).http_status();
     assert_eq!(client.check(&stolen).allowed(), Some(true));
@@ -357,6 +264,28 @@ fn every_check_has_one_record_and_one_count() {
     let records = server.records();
     let reasons: Vec<_> = records.iter().map(|record| record["countersign"]["reason"].as_str().unwrap()).collect();
     assert_eq!(reasons, ["policy_allowed", "policy_denied", "request_undecodable"]);
+}
+
+#[test]
+fn k4_where_records_are_required_nothing_is_allowed_without_one() {
+    let required = format!("{OPEN}decision_log: {{required: true}}\n");
+    let full = Server::start_with_full_disk(&required, ALLOW_GET);
+    let client = Wire::connect(&full.tcp());
+    // The first write says that nothing is taken.
+    eventually("checks are refused", || client.check(&request("GET")).allowed() == Some(false));
+    for _time in 0..20 {
+        let refused = client.check(&request("GET"));
+        assert_eq!((refused.grpc_status.as_str(), refused.allowed()), ("0", Some(false)));
+    }
+    let metrics = full.probe("/metrics").1;
+    let series = "countersign_checks_total{decision=\"deny\",reason=\"server_log_unavailable\"} ";
+    let counted = metrics.lines().find_map(|line| line.strip_prefix(series)?.parse().ok());
+    assert!(counted.is_some_and(|counted: u64| counted > 20), "{metrics}");
+
+    let whole = Server::start(&required, ALLOW_GET);
+    let client = Wire::connect(&whole.tcp());
+    assert!((0..100).all(|_| client.check(&request("GET")).allowed() == Some(true)));
+    eventually("all are written", || whole.records().len() == 100);
 }
 
 #[test]

@@ -22,6 +22,7 @@ import urllib.parse
 import demo_login
 import demo_stack
 from demo_login import Login
+from demo_stack import say
 
 CONFIG = demo_stack.DEMO / "oidc"
 LEAST_NODE = 20
@@ -29,9 +30,8 @@ RESOURCE = "https://accounts.demo.example"  # as countersign.yaml and provider.m
 BROWSER_SECONDS = 300  # to accept a certificate, read a page and type a word
 FORM_SECONDS = 30  # the same without a person
 WITHDRAWAL_SECONDS = 20  # Countersign looks each second, and reads what has looked the same twice
-# Of requests and tokens after the first.
+# What is shown of each login after the first, of its request and its token.
 BRIEFLY = ("client_id", "login_hint", "scope", "acr_values", "sub", "roles", "acr", "cnf")
-INDENT = " " * 6
 
 ALICE = Login("alice", "accounts:read")
 BOB = Login("bob", "accounts:read")
@@ -149,7 +149,7 @@ class OidcDemo(demo_stack.Demo):
 
     def start(self):
         self.start_peers()
-        self.withdraw([])
+        self.write_revocations([])
         self.start_countersign(CONFIG / "countersign.yaml")
         self.start_envoy(demo_stack.DEMO / "envoy.yaml")
         print(f"\n{RESOURCE} is Envoy at 127.0.0.1:{self.ports['mesh']} here; the provider is {self.issuer_url}")
@@ -257,6 +257,10 @@ class OidcDemo(demo_stack.Demo):
     def send(self, case):
         if case.withdrawn_by is None:
             return super().send(case)
+        self.withdraw(case)
+        return self.send_until_refused(case)
+
+    def withdraw(self, case):
         if case.withdrawn_by == "client":
             say("The client is done, and tells the provider to revoke the token (RFC 7009).")
             self.client.revoke(case.token, self.tokens[case.token])
@@ -264,7 +268,10 @@ class OidcDemo(demo_stack.Demo):
             entry = {"issuer": self.issuer_url, "jti": [self.tokens[case.token].decoded()[1]["jti"]]}
             say("Alice's first token is withdrawn: the operator puts its `jti` into the file of `revocations`.")
             show(entry)
-            self.withdraw([entry])
+            self.write_revocations([entry])
+
+    def send_until_refused(self, case):
+        """Sends the same request all the while; the answer is the first that is no 200, whose decision is not read yet."""
         started = time.monotonic()
         while (answer := super().send(case)).status == 200 and time.monotonic() - started < WITHDRAWAL_SECONDS:
             self.next_decision()
@@ -272,21 +279,17 @@ class OidcDemo(demo_stack.Demo):
         say(f"The same request all the while, until it is refused after {time.monotonic() - started:.1f} s:\n")
         return answer
 
-    def withdraw(self, entries):
+    def write_revocations(self, entries):
         """Replaces the file whole, so that no half of it is ever read."""
         fresh = self.dir / "revoked.fresh"
         fresh.write_text(json.dumps(entries))
         fresh.rename(self.dir / "revoked.json")
 
 
-def say(text):
-    print(f"{INDENT}{text}")
-
-
 def show(members):
     """Prints a JSON object, a member on each line."""
     for name, value in members.items():
-        print(f"{INDENT}  {name}: {value if isinstance(value, str) else json.dumps(value)}")
+        say(f"  {name}: {value if isinstance(value, str) else json.dumps(value)}")
 
 
 def problem_with_node():

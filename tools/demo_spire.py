@@ -19,6 +19,7 @@ import time
 import demo_stack
 from demo_stack import ALICE
 from demo_stack import Case
+from demo_stack import say
 
 CONFIG = demo_stack.DEMO / "spire"
 ROTATIONS = 2
@@ -104,17 +105,17 @@ class SpireDemo(demo_stack.Demo):
         """Waits for Countersign's next certificates, with requests all the while, and gives back how many went wrong."""
         print("\nCountersign's certificate lives for twenty seconds. Waiting for the next ones, with requests all the while:\n")
         expiries, answers, deadline = [self.expiry()], [], time.monotonic() + ROTATION_SECONDS
-        print(f"      one that ends at {clock(expiries[0])}")
+        say(f"one that ends at {clock(expiries[0])}")
         while len(expiries) <= ROTATIONS and time.monotonic() < deadline:
             answers.append(self.send(CASES[0]).status)
             if (now := self.expiry()) != expiries[-1]:
                 expiries.append(now)
-                print(f"      then one that ends at {clock(now)}")
+                say(f"then one that ends at {clock(now)}")
         allowed = answers.count(200)
-        print(f"      {allowed} of {len(answers)} requests allowed\n")
+        say(f"{allowed} of {len(answers)} requests allowed\n")
         problems = len(answers) - allowed + (len(expiries) <= ROTATIONS)
         if problems:
-            print("      WRONG: wanted new certificates, and every request allowed\n")
+            say("WRONG: wanted new certificates, and every request allowed\n")
         return problems
 
     def expiry(self):

@@ -29,6 +29,7 @@ LOG_TAIL_LINES = 15
 ALICE = ["--subject", "alice", "--scope", "accounts:read transfers:write"]
 
 ROW = "{:>2}  {:<18} {:<18} {:>6}  {}"
+INDENT = " " * 6
 
 
 @dataclasses.dataclass
@@ -49,7 +50,7 @@ class Case:
 
     @property
     def caller(self):
-        return f"spiffe://{self.domain}/ns/agents/sa/{self.agent}"
+        return agent_id(self.agent, self.domain)
 
     @property
     def user(self):
@@ -69,8 +70,8 @@ class Answer:
     challenge: str | None = None  # WWW-Authenticate
 
 
-def agent_id(name):
-    return f"spiffe://demo.example/ns/agents/sa/{name}"
+def agent_id(name, domain="demo.example"):
+    return f"spiffe://{domain}/ns/agents/sa/{name}"
 
 
 def run(demonstration, cases):
@@ -199,11 +200,11 @@ class Demo:
         said = ": ".join(filter(None, [reason, detail]))
         print(ROW.format(number, case.request, case.whom, answer.status or "no TLS", said))
         for line in case.why.splitlines():
-            print(f"      {line}")
+            say(line)
         as_wanted = (answer.status, reason) == (case.status, case.reason)
         problems = self.show_answer(answer, case) if as_wanted else [f"wanted {case.status} {case.reason}"]
         for problem in problems:
-            print(f"      WRONG: {problem}")
+            say(f"WRONG: {problem}")
         return problems
 
     def show_answer(self, answer, case):
@@ -212,7 +213,7 @@ class Demo:
             return show_upstream(json.loads(answer.body), case)
         if case.challenge is None:
             return []
-        print(f"        WWW-Authenticate: {answer.challenge}")
+        say(f"  WWW-Authenticate: {answer.challenge}")
         return [] if case.challenge in (answer.challenge or "") else [f"the challenge should have `{case.challenge}`"]
 
     def send(self, case):
@@ -297,12 +298,17 @@ class Child:
         self.process.stdin.close()
 
 
+def say(text):
+    """Prints a line below the row that it belongs to."""
+    print(f"{INDENT}{text}")
+
+
 def show_upstream(request, case):
     """Prints the headers that came to the upstream, and gives back what is wrong with them."""
     names = ("x-countersign-", "x-policy-", "authorization")
     headers = [(name, value) for name, value in request["headers"] if name.startswith(names)]
     for name, value in sorted(headers):
-        print(f"        {name}: {value}")
+        say(f"  {name}: {value}")
     wanted = {"x-countersign-caller": case.caller, "x-countersign-user": case.user}
     problems = [f"the upstream should see `{name}: {value}`" for name, value in wanted.items()
                 if [seen for key, seen in headers if key == name] != [value]]

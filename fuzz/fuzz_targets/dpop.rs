@@ -90,7 +90,15 @@ fn accepts(world: &mut World, proof: &[u8], proofs: &Proofs) -> bool {
     let (method, path) = ("GET".to_owned(), PATH.to_owned());
     let http = Http { method, path, header_map: Some(vec![header]), ..Http::default() };
     let credential = Credential { scheme: Scheme::Dpop, token: &world.token };
-    let presented = Presented { credential, http: &http, caller: None, proof: Possession::Dpop, issuers: None, proofs, answer: None };
+    let presented = Presented {
+        credential,
+        http: &http,
+        caller: None,
+        proof: Possession::Dpop,
+        issuers: None,
+        proofs,
+        answer: None,
+    };
     world.verifier.verify(&presented, &world.keys, UnixTime::from_seconds(NOW)).is_ok()
 }
 

@@ -79,7 +79,15 @@ fn check(user: Option<Arc<countersign::facts::User>>) {
 fn verify(world: &mut World, token: &str) -> Option<Arc<countersign::facts::User>> {
     let credential = Credential { scheme: Scheme::Bearer, token };
     let (http, proofs) = (Http::default(), Proofs::new());
-    let presented = Presented { credential, http: &http, caller: None, proof: Possession::Optional, issuers: None, proofs: &proofs, answer: None };
+    let presented = Presented {
+        credential,
+        http: &http,
+        caller: None,
+        proof: Possession::Optional,
+        issuers: None,
+        proofs: &proofs,
+        answer: None,
+    };
     world.verifier.verify(&presented, &world.keys, UnixTime::from_seconds(NOW)).ok()
 }
 

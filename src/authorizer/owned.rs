@@ -48,9 +48,19 @@ pub(super) fn stamp(
     if rules.output.compatibility == Compatibility::OpaEnvoy {
         return Ok(Decision::Allow(grant));
     }
-    check_txn_token(facts.attributes.http())?;
-    remove_spent(&mut grant.effects, &rules.identity, route);
-    let prefix = rules.output.owned_prefix.as_str();
+    let (http, effects) = (facts.attributes.http(), &mut grant.effects);
+    check_txn_token(http)?;
+    remove_spent(effects, &rules.identity);
+    if route.txn_token == TxnToken::Remove {
+        remove_txn_token(effects, http);
+    }
+    set_owned(effects, facts, decision_id, &rules.output.owned_prefix)?;
+    effects.explicit = true;
+    Ok(Decision::Allow(grant))
+}
+
+/// Sets the owned headers that have a value, and removes the others and what the client sent under the prefix.
+fn set_owned(effects: &mut Effects, facts: &Facts<'_>, decision_id: Uuid, prefix: &str) -> Result<(), Denial> {
     let owned = [
         ("caller", facts.caller.map(|caller| Cow::Borrowed(caller.spiffe_id.as_str()))),
         ("user", facts.user.map(|user| encoded(&user.subject))),
@@ -61,52 +71,56 @@ pub(super) fn stamp(
     for (name, value) in owned {
         let name = format!("{prefix}{name}");
         match value {
-            None => grant.effects.headers_to_remove.push(name),
+            None => effects.headers_to_remove.push(name),
             Some(value) => set.push(HeaderField::new(&name, &value).map_err(|fault| too_long(&name, fault))?),
         }
     }
-    if let Some(http) = facts.attributes.http() {
-        for (name, _) in http.header_fields() {
-            let is_set = set.iter().any(|field| field.name().eq_ignore_ascii_case(name));
-            let is_listed = grant.effects.headers_to_remove.iter().any(|listed| listed == name);
-            let is_txn_token =
-                route.txn_token == TxnToken::Remove && name.len() == TXN_TOKEN.len() && begins_folded(name, TXN_TOKEN);
-            if (begins_folded(name, prefix) || is_txn_token) && !is_set && !is_listed {
-                grant.effects.headers_to_remove.push(name.to_owned());
-            }
+    for (name, _) in facts.attributes.http().into_iter().flat_map(Http::header_fields) {
+        let is_set = set.iter().any(|field| field.name().eq_ignore_ascii_case(name));
+        let is_listed = effects.headers_to_remove.iter().any(|listed| listed == name);
+        if begins_folded(name, prefix) && !is_set && !is_listed {
+            effects.headers_to_remove.push(name.to_owned());
         }
     }
-    grant.effects.headers.append(&mut set);
-    grant.effects.explicit = true;
-    Ok(Decision::Allow(grant))
+    effects.headers.append(&mut set);
+    Ok(())
 }
 
 /// Nobody can say which of two transaction tokens the upstream would take.
 fn check_txn_token(http: Option<&Http>) -> Result<(), Denial> {
     match http.map_or(Ok(None), |http| http.single_header(TXN_TOKEN)) {
-        // Where a proxy joined several, the comma is in no token.
-        Ok(Some(value)) if value.contains(',') => Err(several()),
-        Err(HeaderProblem::Repeated) => Err(several()),
-        Ok(_) | Err(HeaderProblem::NotText) => Ok(()),
+        // No token has a comma: a proxy joined several.
+        Ok(Some(value)) if !value.contains(',') => Ok(()),
+        Ok(Some(_)) | Err(HeaderProblem::Repeated) => {
+            Err(Denial::new(Reason::TokenRepeated, "several transaction tokens"))
+        }
+        Ok(None) | Err(HeaderProblem::NotText) => Ok(()),
     }
 }
 
-fn several() -> Denial {
-    Denial::new(Reason::TokenRepeated, "several transaction tokens")
+/// Takes away the header of a JWT-SVID: it was for this place, and what is used up here goes no further, or whoever gets
+/// it could be the workload.
+fn remove_spent(effects: &mut Effects, config: &identity::Config) {
+    if let Some(config) = &config.jwt_svid {
+        remove_unless_set(effects, &config.header);
+    }
 }
 
-/// Takes away the header of a JWT-SVID: it was for this place, and what is used up here goes no further, or whoever gets
-/// it could be the workload. And a transaction token that the route does not let pass. A value that the policy sets in
-/// either is for the upstream, and stays.
-fn remove_spent(effects: &mut Effects, config: &identity::Config, route: &Route<'_>) {
-    let jwt_svid = config.jwt_svid.as_ref().map(|config| config.header.as_str());
-    let txn_token = (route.txn_token == TxnToken::Remove).then_some(TXN_TOKEN);
-    for spent in [jwt_svid, txn_token].into_iter().flatten() {
-        let is_header = |name: &str| name.eq_ignore_ascii_case(spent);
-        let is_set = effects.headers.iter().any(|field| is_header(field.name()));
-        if !is_set && !effects.headers_to_remove.iter().any(|name| is_header(name)) {
-            effects.headers_to_remove.push(spent.to_owned());
-        }
+/// Takes away the transaction token that came, in every spelling that an upstream may read as its name.
+fn remove_txn_token(effects: &mut Effects, http: Option<&Http>) {
+    remove_unless_set(effects, TXN_TOKEN);
+    let is_one = |name: &&str| name.len() == TXN_TOKEN.len() && begins_folded(name, TXN_TOKEN);
+    for (name, _) in http.into_iter().flat_map(Http::header_fields).filter(|(name, _)| is_one(name)) {
+        remove_unless_set(effects, name);
+    }
+}
+
+/// Takes a header away, unless the policy sets it: that value is for the upstream, and stays.
+fn remove_unless_set(effects: &mut Effects, header: &str) {
+    let is_header = |name: &str| name.eq_ignore_ascii_case(header);
+    let is_set = effects.headers.iter().any(|field| is_header(field.name()));
+    if !is_set && !effects.headers_to_remove.iter().any(|name| is_header(name)) {
+        effects.headers_to_remove.push(header.to_owned());
     }
 }
 

@@ -125,7 +125,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ("issuers[].introspection.client_id", "As which client to ask."),
     (
         "issuers[].introspection.client_secret_file",
-        "A file that holds the client's secret and nothing else. Read again each minute, and after a question that failed.",
+        "A file that holds the client's secret and nothing else. Read again each minute, and a second after a failed question.",
     ),
     ("issuers[].introspection.ca_file", "Authorities, in PEM, that the endpoint must be certified by, and no others."),
     (
@@ -134,11 +134,11 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "issuers[].introspection.tokens",
-        "About which tokens to ask: `opaque`, those that are no JWT; `all`, JWTs too, once they have verified. Of an issuer without `keys` always all.",
+        "About which tokens to ask: `opaque`, those that are no JWT; `all`, JWTs too, once they have verified. An issuer without `keys` is always asked about all.",
     ),
     (
         "issuers[].keys",
-        "Where the issuer's keys are: exactly one of `file`, `url`, `discovery` and `oauth_metadata`; nothing at all where `introspection` answers for every token.",
+        "Where the issuer's keys are: exactly one of `file`, `url`, `discovery` and `oauth_metadata`. Left out where `introspection` answers for every token.",
     ),
     ("issuers[].keys.file", "A JWKS file, read again at every reload and refresh."),
     ("issuers[].keys.url", "The address of a JWKS."),
@@ -150,7 +150,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ("issuers[].keys.ca_file", "Authorities, in PEM, that the keys' server must be certified by, and no others."),
     (
         "issuers[].algorithms",
-        "Signature algorithms that the issuer's tokens may use. Required where the issuer has `keys`.",
+        "Signature algorithms that the issuer's tokens may use. Required where the issuer has `keys`, refused where it has none.",
     ),
     ("issuers[].audiences", "A token must name at least one of these in `aud`."),
     (
@@ -159,7 +159,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "issuers[].claims",
-        "Where the issuer's tokens have what no standard names alike. Of each list the first pointer at which something stands counts; what stands there and has another type refuses the token. [tokens.md](tokens.md#issuers) says more.",
+        "Where the issuer's tokens have what no standard names alike. Of each list the first pointer at which something stands counts; what stands there and has another type refuses the token. [tokens.md](tokens.md#roles-groups-tenant) says more.",
     ),
     ("issuers[].claims.roles", "Pointers to `input.user.roles`: a list of strings, or one string, which is one role."),
     ("issuers[].claims.groups", "Pointers to `input.user.groups`, likewise."),
@@ -183,7 +183,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "issuers[].proof_of_possession",
-        "Whether the issuer's tokens must be bound to a key: `required` by DPoP or to a certificate, `dpop` or `certificate` by that one. A token that is bound (`cnf`) must prove it whatever is said here. A route asks for more with `countersign.proof`, never for less. [tokens.md](tokens.md) says how it is used.",
+        "Whether the issuer's tokens must be bound to a key: `required` by DPoP or to a certificate, `dpop` or `certificate` by that one. A token that is bound (`cnf`) must prove it whatever is said here. A route asks for more with `countersign.proof`, never for less. [proof-of-possession.md](proof-of-possession.md) says more.",
     ),
     (
         "issuers[].actor",
@@ -230,7 +230,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "routes.txn_token",
-        "`remove`: a `Txn-Token` that comes with a request is taken away on allow, unless the policy sets one. `pass`: it goes on, for routes whose callers may send one. Several are a denial in strict mode.",
+        "`remove`: a `Txn-Token` that comes with a request is removed on allow, unless the policy sets one. `pass`: it goes on, for routes whose callers may send one. Several are denied (`token_repeated`). In `opa-envoy` mode nothing is removed or denied.",
     ),
     (
         "routes.owned_header_prefix",
@@ -243,7 +243,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "routes.challenge",
-        "What `WWW-Authenticate` says beside its error. [tokens.md](tokens.md) shows every challenge.",
+        "What `WWW-Authenticate` says beside its error. [challenges.md](challenges.md) shows every challenge.",
     ),
     ("routes.challenge.realm", "`realm`: what the tokens are good for, in words."),
     ("routes.challenge.scope", "`scope`: what a token needs, where the policy does not name another."),
@@ -290,7 +290,11 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ("decision_log.mask", "What is masked beyond credentials, which always are."),
     (
         "decision_log.queue",
-        "Records that wait for the writer. What comes beyond them is dropped and counted: no request waits for its record.",
+        "Records that wait for the writer. No request waits for its record: what comes beyond them is dropped and counted, or refused with `required`.",
+    ),
+    (
+        "decision_log.required",
+        "Refuse a check whose record would be lost, because the queue is full or the last write failed (`server_log_unavailable`).",
     ),
     ("telemetry", "What the program says of itself, on standard error."),
     ("telemetry.log_level", "The least that is said."),

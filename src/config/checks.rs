@@ -52,6 +52,14 @@ pub(crate) fn owned_prefix(text: &str) -> Result<(), Fault> {
     Err(Fault::new(fault, hint))
 }
 
+/// What is not written cannot be required.
+pub(crate) fn required_records(section: &mut Section<'_>, config: &decision_log::Config) {
+    if config.required && !config.enabled {
+        let message = "requires records, but none are written";
+        section.refuse(&["required", "enabled"], message, "set enabled: true, or required: false");
+    }
+}
+
 /// A pointer into a record (RFC 6901) that the mask understands.
 pub(crate) fn json_pointer(text: &str) -> Result<(), Fault> {
     decision_log::Mask::check(text).map_err(|fault| Fault::new(fault.message, fault.hint))

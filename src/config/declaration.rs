@@ -152,8 +152,8 @@ fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
     let introspection = section.section("introspection", tokens::introspection);
     let is_keyless = introspection.is_some() && !section.has("keys");
     let keys = section.section("keys", |section| keys(section, is_keyless));
-    let algorithms = section.optional("algorithms", some(words::algorithm()), "refused, but of an issuer without keys");
-    checks::tokens::algorithms(section, is_keyless, algorithms.is_some());
+    let algorithms = section.optional("algorithms", some(words::algorithm()), "none");
+    checks::tokens::algorithms(section, &keys, algorithms.as_deref());
     let config = IssuerConfig {
         issuer,
         keys,
@@ -236,12 +236,15 @@ fn routes(section: &mut Section<'_>, mode: Compatibility, policy: &policy::Confi
 }
 
 fn decision_log(section: &mut Section<'_>) -> decision_log::Config {
-    decision_log::Config {
+    let config = decision_log::Config {
         enabled: section.get("enabled", boolean(), "true"),
         include_input: section.get("include_input", boolean(), "false"),
         mask: section.get("mask", list(text("JSON pointer").checked(checks::json_pointer)), "[]"),
         queue: section.get("queue", integer(limits::LOG_QUEUE), "8192"),
-    }
+        required: section.get("required", boolean(), "false"),
+    };
+    checks::required_records(section, &config);
+    config
 }
 
 fn telemetry(section: &mut Section<'_>) -> Telemetry {

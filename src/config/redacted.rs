@@ -259,8 +259,14 @@ fn show_routes(defaults: &route::Defaults) -> Json {
 }
 
 fn show_decision_log(config: &decision_log::Config) -> Json {
-    let decision_log::Config { enabled, include_input, mask, queue } = config;
-    json!({"enabled": enabled, "include_input": include_input, "mask": mask, "queue": queue})
+    let decision_log::Config { enabled, include_input, mask, queue, required } = config;
+    json!({
+        "enabled": enabled,
+        "include_input": include_input,
+        "mask": mask,
+        "queue": queue,
+        "required": required,
+    })
 }
 
 /// An address without what may be a secret in it.

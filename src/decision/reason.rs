@@ -128,6 +128,7 @@ reasons! {
     ServerNotReady "server_not_ready" 503 "No policy is loaded yet.";
     ServerDeadline "server_deadline" 503 "The proxy's deadline passed while the token's issuer was waited for.";
     ServerOverloaded "server_overloaded" 503 "Too many requests wait for tokens' issuers already.";
+    ServerLogUnavailable "server_log_unavailable" 503 "Records are required, and the decision log has no room for one more, or cannot be written.";
     ServerPanic "server_panic" 503 "A defect stopped the check; it was refused.";
 }
 

@@ -8,6 +8,8 @@ use uuid::Uuid;
 use super::Outcome;
 use super::Record;
 use super::Sink;
+use super::Unrecorded;
+use super::room::Place;
 use crate::clock::UnixTime;
 use crate::telemetry::Stopwatch;
 use crate::telemetry::WorkerMetrics;
@@ -31,7 +33,8 @@ impl Recorder {
 
     /// Opens the record of a request that has just arrived.
     pub fn open(&self, decision_id: Uuid, timestamp: UnixTime) -> Guard {
-        Guard { recorder: self.clone(), record: Record::new(decision_id, timestamp), stopwatch: Stopwatch::start() }
+        let record = Record::new(decision_id, timestamp);
+        Guard { recorder: self.clone(), record, stopwatch: Stopwatch::start(), place: None }
     }
 }
 
@@ -44,9 +47,21 @@ pub struct Guard {
     pub record: Record,
     /// Runs since the request arrived.
     pub stopwatch: Stopwatch,
+    place: Option<Place>,
 }
 
 impl Guard {
+    /// Makes sure that the record can be kept, where it must be.
+    ///
+    /// # Errors
+    /// [`Unrecorded`] where it would be lost: the check must be refused then.
+    pub fn reserve(&mut self, message_bytes: usize) -> Result<(), Unrecorded> {
+        if let Some(sink) = &self.recorder.0.sink {
+            self.place = sink.reserve(message_bytes)?;
+        }
+        Ok(())
+    }
+
     /// Ends the record.
     pub fn finish(mut self, outcome: Outcome) {
         self.record.outcome = outcome;
@@ -60,7 +75,7 @@ impl Drop for Guard {
         let Ends { sink, metrics } = &*self.recorder.0;
         metrics.observe(record.outcome.answer(), &record.timings);
         if let Some(sink) = sink {
-            sink.send(record);
+            sink.send(record, self.place.take());
         }
     }
 }

@@ -2,10 +2,7 @@
 
 use std::io;
 use std::io::Write;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::SyncSender;
 use std::sync::mpsc::TrySendError;
@@ -15,16 +12,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use std::time::Instant;
 
+use super::Config;
 use super::Format;
 use super::Record;
+use super::room::Place;
+use super::room::Room;
 use crate::telemetry::metrics::DecisionLogMetrics;
-
-/// How much memory waiting records may hold, by the length of their messages without bodies. An ordinary message has
-/// 2 KiB, so the queue's length is the limit; this one holds when a client sends the largest headers Envoy takes.
-const MAX_QUEUED_BYTES: usize = 64 << 20;
-
-/// What a record weighs beside its message: itself and its findings.
-const RECORD_BYTES: usize = 2048;
 
 /// How long the writer rests when the queue is empty. While it rests no worker pays for waking it, and the records of
 /// that time are written at once; a record is on its way out within this time.
@@ -42,7 +35,9 @@ pub struct Sink {
     queue: SyncSender<Message>,
     /// Whether lines have the input in them.
     with_input: bool,
-    queued_bytes: Arc<AtomicUsize>,
+    /// Whether a check is refused whose record would be lost.
+    required: bool,
+    room: Arc<Room>,
     metrics: DecisionLogMetrics,
 }
 
@@ -56,62 +51,76 @@ pub struct Writer {
 
 #[derive(Debug)]
 enum Message {
-    Record(Box<Record>),
+    /// A record, and its place until it is in a line.
+    Record(Box<Record>, Place),
     /// Everything sent before this is written, then the writer ends.
     End,
 }
+
+/// The record of a check could not be kept, and must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unrecorded;
 
 /// Starts the writer: records sent to the [`Sink`] go to `out` as `format` shapes them.
 ///
 /// # Errors
 /// Where the thread cannot be started.
 pub fn start(
-    queue: NonZeroUsize,
+    config: &Config,
     format: Format,
     out: impl Write + Send + 'static,
     metrics: DecisionLogMetrics,
 ) -> io::Result<(Sink, Writer)> {
-    let (sender, records) = sync_channel(queue.get());
+    let room = Room::new(config.queue);
+    // One more than there is room for: the end must come through.
+    let (sender, records) = sync_channel(config.queue.get().saturating_add(1));
     let sink = Sink {
         queue: sender.clone(),
         with_input: format.include_input(),
-        queued_bytes: Arc::default(),
+        required: config.required,
+        room: Arc::clone(&room),
         metrics: metrics.clone(),
     };
-    let queued_bytes = Arc::clone(&sink.queued_bytes);
-    let lines = Lines { out, format, metrics, batch: Vec::new(), gathered: 0, failing: false };
-    let thread =
-        thread::Builder::new().name("decision-log".to_owned()).spawn(move || run(&records, &queued_bytes, lines))?;
+    let lines = Lines { out, format, metrics, batch: Vec::new(), gathered: 0, room };
+    let thread = thread::Builder::new().name("decision-log".to_owned()).spawn(move || run(&records, lines))?;
     Ok((sink, Writer { queue: sender, thread }))
 }
 
 impl Sink {
-    /// Queues a record, or drops and counts it where there is no room.
-    pub fn send(&self, mut record: Record) {
+    /// Makes sure that the record of a check can be kept, before the check begins; `None` where it need not.
+    ///
+    /// # Errors
+    /// [`Unrecorded`] where records are required and this one would be lost.
+    pub(super) fn reserve(&self, message_bytes: usize) -> Result<Option<Place>, Unrecorded> {
+        if !self.required {
+            return Ok(None);
+        }
+        // While writing fails, checks are refused; their own records still go to the writer, and show when it works again.
+        let place = self.room.take(message_bytes).filter(|_| !self.room.is_failing());
+        place.map(Some).ok_or(Unrecorded)
+    }
+
+    /// Queues a record, in the place that was reserved for it, or drops and counts it where there is no room.
+    pub(super) fn send(&self, mut record: Record, reserved: Option<Place>) {
         if self.with_input {
             record.shed_bodies();
         } else {
             record.shed_input();
         }
-        let bytes = weight(&record);
-        let before = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let sent = if before.saturating_add(bytes) > MAX_QUEUED_BYTES {
-            Err(&self.metrics.dropped_queue_full)
-        } else {
-            self.queue.try_send(Message::Record(Box::new(record))).map_err(|refused| match refused {
-                TrySendError::Full(_) => &self.metrics.dropped_queue_full,
-                TrySendError::Disconnected(_) => &self.metrics.dropped_closed,
-            })
+        let Some(place) = reserved.or_else(|| self.room.take(record.message_bytes)) else {
+            self.metrics.dropped_queue_full.inc();
+            return;
         };
-        if let Err(dropped) = sent {
-            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            dropped.inc();
+        match self.queue.try_send(Message::Record(Box::new(record), place)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                self.metrics.dropped_queue_full.inc();
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                self.metrics.dropped_closed.inc();
+            }
         }
     }
-}
-
-fn weight(record: &Record) -> usize {
-    record.message_bytes.saturating_add(RECORD_BYTES)
 }
 
 impl Writer {
@@ -137,16 +146,15 @@ impl Writer {
 }
 
 /// The writer's life: write what is there, rest, until the end.
-fn run(queue: &Receiver<Message>, queued_bytes: &AtomicUsize, mut lines: Lines<impl Write>) {
+fn run(queue: &Receiver<Message>, mut lines: Lines<impl Write>) {
     while let Ok(first) = queue.recv() {
         let mut next = Some(first);
         while let Some(message) = next {
-            let Message::Record(record) = message else {
+            let Message::Record(record, _place) = message else {
                 lines.flush();
                 return;
             };
             lines.add(&record);
-            queued_bytes.fetch_sub(weight(&record), Ordering::Relaxed);
             next = queue.try_recv().ok();
         }
         lines.flush();
@@ -162,8 +170,7 @@ struct Lines<W> {
     batch: Vec<u8>,
     /// Records in `batch`.
     gathered: u64,
-    /// Whether the last write failed.
-    failing: bool,
+    room: Arc<Room>,
 }
 
 impl<W: Write> Lines<W> {
@@ -193,12 +200,12 @@ impl<W: Write> Lines<W> {
             Ok(()) => self.metrics.written.inc_by(self.gathered),
             Err(_) => self.metrics.dropped_write_failed.inc_by(self.gathered),
         };
+        let has_failed_before = self.room.set_failing(written.is_err());
         if let Err(error) = &written
-            && !self.failing
+            && !has_failed_before
         {
             tracing::error!(%error, "the decision log cannot be written; records are dropped until it can");
         }
-        self.failing = written.is_err();
         self.batch.clear();
         self.batch.shrink_to(BATCH_BYTES.saturating_mul(2));
         self.gathered = 0;

@@ -123,6 +123,9 @@ impl Worker {
         let wait = deadline.unwrap_or(DEFAULT_DEADLINE).saturating_sub(ANSWER_MARGIN).min(MAX_WAIT);
         let until = Instant::now().checked_add(wait);
         let mut guard = self.open(trace);
+        if guard.reserve(wire.len()).is_err() {
+            return self.refuse(unrecorded(), &mut guard);
+        }
         let mut waited = Waited::default();
         loop {
             match self.check(&wire, &waited, &mut guard) {
@@ -138,9 +141,12 @@ impl Worker {
 
     /// Denies a call whose message the transport did not deliver: too long, compressed, none, or not in time.
     pub(super) fn refuse_unread(&self, denial: Denial, trace: Option<TraceContext>) -> CheckResponse {
-        let mut guard = self.open(trace);
+        self.refuse(denial, &mut self.open(trace))
+    }
+
+    fn refuse(&self, denial: Denial, guard: &mut Guard) -> CheckResponse {
         let options = self.state.borrow().as_ref().map(|state| state.options).unwrap_or_default();
-        Self::deny(denial, options, &mut guard)
+        Self::deny(denial, options, guard)
     }
 
     fn open(&self, trace: Option<TraceContext>) -> Guard {
@@ -166,8 +172,8 @@ impl Worker {
         encode(decision, &Terms { decision_id: &id, options, challenge: Words::default() })
     }
 
-    /// Waits for an issuer, within the deadline, and says in `waited` what came of it: of keys, what to answer if the key
-    /// is still unknown on the revision after it, 401 where the issuer was heard and 503 where it was not.
+    /// Waits for an issuer, within the deadline, and says in `waited` what came of it. For keys that is how to refuse a token
+    /// whose key is unknown even then: 401 where the issuer was heard, 503 where it was not.
     async fn wait_for(&self, need: Need, bytes: usize, until: Option<Instant>, waited: &mut Waited) {
         let handles = self.state.borrow().as_ref().map(|state| (state.refresh.clone(), state.introspection.clone()));
         match (need, handles) {
@@ -184,7 +190,7 @@ impl Worker {
         }
     }
 
-    /// Waits in a place among the waiting, and until the deadline at most.
+    /// Waits until the deadline at most, where there is room for one more that waits.
     async fn within<T>(
         &self,
         until: Option<Instant>,
@@ -195,6 +201,10 @@ impl Worker {
         let _place = Place::take(&self.waiting, bytes).ok_or(Reason::ServerOverloaded)?;
         timeout_at(until, waiting).await.map_err(|_out_of_time| Reason::ServerDeadline)
     }
+}
+
+fn unrecorded() -> Denial {
+    Denial::new(Reason::ServerLogUnavailable, "records are required, and this one would be lost")
 }
 
 /// A place among the waiting, given back when dropped: also where the proxy gives the call up.

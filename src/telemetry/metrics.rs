@@ -39,8 +39,8 @@ pub struct Metrics {
     policy_revision: Family<RevisionLabel, Gauge>,
     reloads: Family<AttemptLabel, Counter>,
     keys_fetched: Family<IssuerLabel, Gauge>,
-    keys_refreshes: Family<RefreshLabel, Counter>,
-    introspections: Family<RefreshLabel, Counter>,
+    keys_refreshes: Family<IssuerOutcomeLabel, Counter>,
+    introspections: Family<IssuerOutcomeLabel, Counter>,
     decision_log: DecisionLogMetrics,
     trust: TrustMetrics,
     connections: Gauge,
@@ -70,7 +70,7 @@ impl Attempt {
 /// What came of asking an issuer about a token (RFC 7662).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Introspection {
-    /// The token is good.
+    /// The token is active.
     Active,
     /// It is not.
     Inactive,
@@ -122,7 +122,7 @@ struct IssuerLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RefreshLabel {
+struct IssuerOutcomeLabel {
     issuer: String,
     outcome: &'static str,
 }
@@ -202,7 +202,7 @@ impl Metrics {
 
     /// An attempt to fetch the keys of `issuer`, one of the configured ones, ended at `now`.
     pub fn keys_refreshed(&self, issuer: &str, attempt: Attempt, now: UnixTime) {
-        let label = RefreshLabel { issuer: issuer.to_owned(), outcome: attempt.name() };
+        let label = IssuerOutcomeLabel { issuer: issuer.to_owned(), outcome: attempt.name() };
         self.keys_refreshes.get_or_create(&label).inc();
         if attempt == Attempt::Succeeded {
             self.keys_fetched.get_or_create(&IssuerLabel { issuer: issuer.to_owned() }).set(now.seconds());
@@ -211,7 +211,7 @@ impl Metrics {
 
     /// `issuer`, one of the configured ones, was asked about a token.
     pub fn introspected(&self, issuer: &str, outcome: Introspection) {
-        let label = RefreshLabel { issuer: issuer.to_owned(), outcome: outcome.name() };
+        let label = IssuerOutcomeLabel { issuer: issuer.to_owned(), outcome: outcome.name() };
         self.introspections.get_or_create(&label).inc();
     }
 

@@ -38,9 +38,9 @@ pub(super) struct Entry {
     pub(super) issuer: IssuerIndex,
     pub(super) token: VerifiedToken,
     /// When its issuer was asked about it, if it was.
-    pub(super) asked: Option<UnixTime>,
-    /// Whether it is the issuer's answer that it rests on, and no key.
-    pub(super) is_opaque: bool,
+    pub(super) asked_at: Option<UnixTime>,
+    /// Whether it rests on the issuer's answer alone: an opaque token, or a JWT of an issuer without keys.
+    pub(super) without_key: bool,
 }
 
 /// The cache itself. Which entry goes when it is full is `quick_cache`'s business; that one goes is all that counts here.

@@ -42,14 +42,14 @@ pub struct DpopConfig {
     pub max_age: Duration,
     /// Whether a proof must hold a nonce that was made here.
     pub nonce: bool,
-    /// Where the secret stands by which replicas know one another's nonces; `None`: each process knows its own.
+    /// The file with the secret by which replicas know one another's nonces; `None`: each process knows its own alone.
     pub nonce_secret_file: Option<PathBuf>,
-    /// What stands there, once it is read.
+    /// What the file holds, once it is read.
     pub nonce_secret: Option<NonceSecret>,
 }
 
-/// What a process knows of proofs: which it has seen, and the key of its nonces where no other is configured. One for all workers, and for all
-/// revisions. Other processes have their own.
+/// What a process knows of proofs: which it has seen, and the key of its nonces where no secret is configured. One for all
+/// workers and revisions. Other processes have their own.
 pub struct Proofs {
     seen: Seen,
     nonces: Nonces,

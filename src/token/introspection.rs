@@ -1,5 +1,4 @@
-//! Token introspection (RFC 7662): the issuer is asked what a token is worth that says nothing itself, or that may have
-//! been withdrawn.
+//! Token introspection (RFC 7662): the issuer is asked about a token that is opaque, or that may have been withdrawn.
 //!
 //! Asking is the edge's: the path finds that it needs an [`Answer`], the edge waits for one within the proxy's deadline,
 //! and the path starts again with it. INVARIANT: no answer, a late one, and one that is not understood are refusals.
@@ -9,8 +8,10 @@ mod asking;
 mod endpoint;
 
 pub use answer::Answer;
+pub use answer::AnswerError;
 pub use answer::Introspected;
 pub(super) use answer::access_token;
+pub use answer::read as read_answer;
 pub use asking::IntrospectionHandle;
 pub use asking::keep_asking;
 #[cfg(test)]
@@ -29,13 +30,13 @@ use crate::secret::Secret;
 pub struct IntrospectionConfig {
     /// The introspection endpoint, an `https` URL.
     pub url: String,
-    /// As whom to ask.
+    /// The client's name at the issuer.
     pub client_id: String,
     /// The file with the client's secret, alone in it.
     pub client_secret_file: PathBuf,
     /// PEM certificates that are the only trusted roots; `None`: the system's.
     pub ca_file: Option<PathBuf>,
-    /// How long an answer holds; none may be held at all.
+    /// How long an answer holds; zero: not at all.
     pub cache: Duration,
     /// About which tokens to ask.
     pub tokens: AskedTokens,

@@ -65,7 +65,7 @@ pub struct Presented<'a> {
     pub issuers: Option<&'a str>,
     /// The proofs that this process has seen.
     pub proofs: &'a Proofs,
-    /// The issuer's word on the token, once it was asked.
+    /// The issuer's answer about the token, once it was asked.
     pub answer: Option<&'a Introspected>,
 }
 
@@ -95,8 +95,8 @@ impl Verifier {
     /// by a call that succeeds.
     ///
     /// # Errors
-    /// [`Refusal::Needs`] where the keys are too old to know, or the issuer must be asked, which it never says to a call
-    /// that brings the answer; [`Refusal::Denied`] else, which no waiting would change.
+    /// [`Refusal::Needs`] where the token's key is not among `keys`, or where its issuer must be asked and `presented` brings
+    /// no answer; [`Refusal::Denied`] else, which no waiting would change.
     pub fn verify(&mut self, presented: &Presented<'_>, keys: &KeySets, now: UnixTime) -> Result<Arc<User>, Refusal> {
         let scheme = presented.credential.scheme;
         if scheme == Scheme::Dpop && self.dpop.is_none() {
@@ -115,7 +115,7 @@ impl Verifier {
         if let Some(entry) = self.cache.get(&key)
             && self.holds(entry, presented, now)
         {
-            if !entry.is_opaque {
+            if !entry.without_key {
                 usable(keys, entry.issuer, self.rules(entry.issuer)?, now)?;
             }
             let admitted = self.admit(entry, presented, now).and_then(|()| self.confirm(entry, presented, now));
@@ -130,15 +130,17 @@ impl Verifier {
         Ok(self.cache.insert(key, entry))
     }
 
-    /// Whether what was found out earlier may still be gone by, on this route.
+    /// Whether an entry of the cache may still be used, on this route.
     fn holds(&self, entry: &Entry, presented: &Presented<'_>, now: UnixTime) -> bool {
         let Some(rules) = self.config.issuer(entry.issuer) else { return false };
-        let is_asked_for = |config: &&IntrospectionConfig| entry.is_opaque || config.tokens == AskedTokens::All;
+        let is_asked_for = |config: &&IntrospectionConfig| entry.without_key || config.tokens == AskedTokens::All;
         let is_fresh = rules.introspection.as_ref().filter(is_asked_for).is_none_or(|config| {
             // Where the clock went back nobody knows how old an answer is.
-            entry.asked.is_some_and(|at| at <= now && now.since(at) < config.cache)
+            entry.asked_at.is_some_and(|at| at <= now && now.since(at) < config.cache)
         });
-        is_fresh && presented.takes(&rules.issuer)
+        // An opaque token names no issuer: the route must say whose it is, whatever is known of it from another route.
+        let is_named = self.asked_about(presented).is_ok_and(|asked| asked.is_none_or(|issuer| issuer == entry.issuer));
+        is_fresh && is_named && presented.takes(&rules.issuer)
     }
 
     /// Whom to ask about a token that is no JWT; `None` for a JWT, and where nobody can be asked.
@@ -162,10 +164,10 @@ impl Verifier {
     /// A token that its issuer answers for.
     fn introspect(&self, issuer: IssuerIndex, presented: &Presented<'_>, now: UnixTime) -> Result<Entry, Refusal> {
         let rules = self.rules(issuer)?;
-        let (claims, at) = word(issuer, rules, presented)?;
+        let (claims, at) = active_answer(issuer, rules, presented)?;
         let claims = introspection::access_token(claims.clone(), &rules.issuer)?;
         let token = claims::read(claims, None, &rules.claims)?;
-        let entry = Entry { issuer, token, asked: Some(at), is_opaque: true };
+        let entry = Entry { issuer, token, asked_at: Some(at), without_key: true };
         self.admit(&entry, presented, now)?;
         Ok(entry)
     }
@@ -195,11 +197,11 @@ impl Verifier {
         }
         let token = claims::read(claims, header.token_type, &rules.claims)?;
         token.check_type(rules)?;
-        let mut entry = Entry { issuer, token, asked: None, is_opaque: false };
+        let mut entry = Entry { issuer, token, asked_at: None, without_key: false };
         self.admit(&entry, presented, now)?;
         // The last, so that nobody makes us ask by a token that is good for nothing anyway.
         if rules.introspection.as_ref().is_some_and(|config| config.tokens == AskedTokens::All) {
-            entry.asked = Some(word(issuer, rules, presented)?.1);
+            entry.asked_at = Some(active_answer(issuer, rules, presented)?.1);
         }
         Ok(entry)
     }
@@ -242,8 +244,8 @@ fn usable<'k>(
         .ok_or_else(|| Denial::new(Reason::TokenKeysUnavailable, "the issuer's keys are missing or too old"))
 }
 
-/// The issuer's word that the token is good: what it says, and when.
-fn word<'a>(
+/// The issuer's answer that the token is active: its claims, and when it was asked.
+fn active_answer<'a>(
     issuer: IssuerIndex,
     rules: &IssuerConfig,
     presented: &Presented<'a>,

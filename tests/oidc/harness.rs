@@ -77,7 +77,12 @@ pub(super) async fn outcome(stack: &Stack, token: &str) -> (u16, String) {
 
 /// The same, for another client than the planner.
 pub(super) async fn outcome_for(stack: &Stack, client: &Client, token: &str) -> (u16, String) {
-    let reply = client.send(&Call::get("/accounts/1").bearer(token)).await;
+    outcome_of(stack, client, &Call::get("/accounts/1").bearer(token)).await
+}
+
+/// What becomes of a client's call: status and reason.
+pub(super) async fn outcome_of(stack: &Stack, client: &Client, call: &Call) -> (u16, String) {
+    let reply = client.send(call).await;
     (reply.status, stack.decision().await.reason().to_owned())
 }
 
@@ -88,6 +93,16 @@ pub(super) async fn accepted_at_last(stack: &Stack, token: &str) {
         let waiting = matches!(reason.as_str(), "token_key_unknown" | "token_keys_unavailable");
         assert!(waiting || status == 200, "{status} {reason}");
         (status == 200).then_some(())
+    })
+    .await;
+}
+
+/// Waits until a token that was allowed so far is refused with 401 and this reason, and nothing else in between.
+pub(super) async fn refused_at_last(stack: &Stack, token: &str, reason: &str) {
+    eventually(reason, async || {
+        let found = outcome(stack, token).await;
+        assert!([wanted(200, "policy_allowed"), wanted(401, reason)].contains(&found), "{found:?}");
+        (found.0 == 401).then_some(())
     })
     .await;
 }

@@ -20,6 +20,7 @@ use super::dpop::settings;
 use super::harness::keycloak::Realm;
 use super::harness::light::ACCOUNTS;
 use super::harness::light::Provider;
+use super::harness::outcome_of;
 use super::harness::parts;
 use super::harness::proof::ProofKey;
 use super::harness::realm::AGENT;
@@ -80,8 +81,7 @@ impl Agent {
         } else {
             proven(Call::get(path), token, &[&proof_for(path, &self.key, token)])
         };
-        let reply = client.send(&call).await;
-        (reply.status, stack.decision().await.reason().to_owned())
+        outcome_of(stack, client, &call).await
     }
 
     /// Fails where a token of a client is let in on other paths than these.
@@ -128,7 +128,6 @@ async fn d24_a_token_that_is_bound_twice_is_proven_twice() {
         ("the certificate and another key", &own, by(&stranger), wanted(401, "token_dpop_invalid")),
         ("the key alone", &renewed, by(&key), wanted(401, "token_confirmation")),
     ] {
-        let reply = stack.client(identity).send(&call).await;
-        assert_eq!((reply.status, stack.decision().await.reason().to_owned()), expected, "{what}");
+        assert_eq!(outcome_of(&stack, &stack.client(identity), &call).await, expected, "{what}");
     }
 }

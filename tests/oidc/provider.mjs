@@ -40,7 +40,12 @@ const resourceServer = (_, resource) => ({ scope: '', jwt: { sign: { alg: 'ES256
 
 const configuration = {
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'ES256' }] },
-  clients: [],
+  // Looked at when they are first asked for, and by then the grant that is none of the library's is there.
+  clients: [
+    client('agent', { grant_types: ['client_credentials', EXCHANGE] }),
+    client('bound', { dpop_bound_access_tokens: true }),
+    client('resource', { token_endpoint_auth_method: 'client_secret_basic' }),
+  ],
   extraTokenClaims,
   formats: { customizers: { jwt: bindToCertificate } },
   features: {
@@ -95,12 +100,6 @@ const tls = { cert: readFileSync('issuer.pem'), key: readFileSync('issuer.key'),
 const server = createServer(tls);
 server.listen(Number(process.argv[2]), '127.0.0.1', () => {
   const issuer = `https://127.0.0.1:${server.address().port}`;
-  // A client may list a grant only once it is there: those of this file are registered first.
-  configuration.clients = [
-    client('agent', { grant_types: ['client_credentials', EXCHANGE] }),
-    client('bound', { dpop_bound_access_tokens: true }),
-    client('resource', { token_endpoint_auth_method: 'client_secret_basic' }),
-  ];
   const provider = new Provider(issuer, configuration);
   const parameters = ['subject_token', 'subject_token_type', 'actor_token', 'actor_token_type', 'requested_token_type', 'resource'];
   provider.registerGrantType(EXCHANGE, (ctx) => exchange(provider, ctx), parameters);

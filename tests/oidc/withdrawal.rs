@@ -8,13 +8,12 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::super::harness::Setup;
-use super::super::harness::Stack;
-use super::super::harness::eventually;
 use super::harness::keycloak::Realm;
 use super::harness::outcome;
 use super::harness::parts;
 use super::harness::realm::ACCOUNTS;
 use super::harness::realm::AGENT;
+use super::harness::refused_at_last;
 use super::harness::wanted;
 
 /// A file of revocations, in a folder of its own.
@@ -38,16 +37,6 @@ impl Revocations {
         fs::write(&next, entries.to_string()).unwrap();
         fs::rename(next, self.file()).unwrap();
     }
-}
-
-/// Waits until a token is revoked that was allowed so far.
-async fn revoked_at_last(stack: &Stack, token: &str) {
-    eventually("the revocation", async || {
-        let found = outcome(stack, token).await;
-        assert!([wanted(200, "policy_allowed"), wanted(401, "token_revoked")].contains(&found), "{found:?}");
-        (found.0 == 401).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +63,7 @@ async fn k2_what_is_on_the_list_is_refused_though_it_was_verified_before() {
         }
         list.push(entry);
         file.replace(&json!(list));
-        revoked_at_last(&stack, &held[token]).await;
+        refused_at_last(&stack, &held[token], "token_revoked").await;
     }
     assert_eq!(outcome(&stack, &held[3]).await, wanted(200, "policy_allowed"), "of another user and client");
     let again = realm.access_token(AGENT, "bob").await;

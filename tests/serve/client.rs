@@ -1,6 +1,7 @@
 //! A gRPC client that can say what a well-behaved one cannot.
 
 use bytes::Bytes;
+use countersign::ext_authz::proto_json::check_request_to_wire;
 use envoy_types::ext_authz::v3::pb::CheckResponse;
 use envoy_types::ext_authz::v3::pb::HttpResponse;
 use http_body_util::BodyExt as _;
@@ -9,6 +10,8 @@ use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use prost::Message as _;
+use serde_json::Value as Json;
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -110,6 +113,14 @@ impl Answer {
             _ => None,
         }
     }
+}
+
+/// A check of a GET of `/a`, with these changes.
+pub(crate) fn request(changes: &Json) -> Vec<u8> {
+    let mut http = json!({"method": "GET", "path": "/a", "host": "h", "scheme": "http"});
+    http.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    let request = json!({"attributes": {"request": {"http": http}}}).to_string();
+    check_request_to_wire(&request).unwrap()
 }
 
 /// A gRPC frame.

@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use serde_json::json;
 
 use super::ALLOW_GET;
+use super::client;
 use super::client::Answer;
 use super::client::Wire;
 use super::issuer::Key;
@@ -70,10 +71,7 @@ impl Issuer {
         let exp = UnixTime::now().plus_seconds(3600).seconds();
         let jti = self.issued.fetch_add(1, Ordering::Relaxed).to_string();
         let token = key.sign(&json!({"iss": self.server.url, "sub": "alice", "aud": "a", "exp": exp, "jti": jti}));
-        let http = json!({"method": "GET", "path": "/a", "host": "h", "scheme": "http",
-            "headers": {"authorization": format!("Bearer {token}")}});
-        let request = json!({"attributes": {"request": {"http": http}}}).to_string();
-        countersign::ext_authz::proto_json::check_request_to_wire(&request).unwrap()
+        client::request(&json!({"headers": {"authorization": format!("Bearer {token}")}}))
     }
 
     fn is_allowed(&self, client: &Wire, key: &Key) -> bool {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::ALLOW_GET;
 use crate::client::Wire;
+use crate::client::request;
 use crate::dpop::Client;
 use crate::issuer::Issuer;
 use crate::server::Server;
@@ -14,12 +15,8 @@ const OTHER: &str = "another-another-another-another-another";
 
 /// Asks with this nonce: nothing where it is taken, else the nonce that is asked for.
 fn ask(client: &mut Client, server: &Server, nonce: Option<&str>) -> Option<String> {
-    let http = json!({
-        "method": "GET", "path": "/a", "host": "h", "scheme": "http",
-        "headers": {"authorization": format!("DPoP {}", client.token), "dpop": client.proof(nonce)},
-    });
-    let request = json!({"attributes": {"request": {"http": http}}}).to_string();
-    let request = countersign::ext_authz::proto_json::check_request_to_wire(&request).unwrap();
+    let headers = json!({"authorization": format!("DPoP {}", client.token), "dpop": client.proof(nonce)});
+    let request = request(&json!({"headers": headers}));
     let answer = Wire::connect(&server.tcp()).check(&request);
     let wanted = answer.denied_header("dpop-nonce");
     assert_eq!(answer.allowed(), Some(wanted.is_none()), "{:?}", server.records().last());

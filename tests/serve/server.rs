@@ -33,7 +33,19 @@ impl Server {
 
     /// Starts and waits for the probes alone.
     pub(crate) fn start_unready(config: &str, policy: &str) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), config, policy)
+    }
+
+    /// The same with a standard output that takes nothing.
+    pub(crate) fn start_with_full_disk(config: &str, policy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", folder.path().join("stdout")).unwrap();
+        let server = Self::start_in(folder, config, policy);
+        eventually("the server is ready", || server.probe("/readyz").0 == 200);
+        server
+    }
+
+    fn start_in(folder: tempfile::TempDir, config: &str, policy: &str) -> Self {
         let ports = free_ports();
         write_config(folder.path(), ports, config, policy);
         let process = command(folder.path()).spawn().unwrap();

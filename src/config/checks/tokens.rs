@@ -5,9 +5,11 @@
 use crate::config::Settings;
 use crate::config::checks::looks_for_callers;
 use crate::config::walk::Section;
+use crate::jose::Algorithm;
 use crate::route::Possession;
 use crate::token::ActorRule;
 use crate::token::DpopConfig;
+use crate::token::KeySource;
 
 /// Proofs are judged only where a target is named, and in whole seconds (RFC 7519 §2).
 pub(crate) fn dpop(section: &mut Section<'_>, config: &DpopConfig) {
@@ -24,7 +26,7 @@ pub(crate) fn dpop(section: &mut Section<'_>, config: &DpopConfig) {
     }
 }
 
-/// Whoever asks must say whom, and as whom.
+/// Asking needs an endpoint, and a client that it knows; the other keys are of use only with it.
 pub(crate) fn introspection(section: &mut Section<'_>, [url, client_id, secret]: [bool; 3]) {
     for (key, is_there) in [("client_id", client_id), ("client_secret_file", secret)] {
         if url && !is_there {
@@ -40,11 +42,12 @@ pub(crate) fn introspection(section: &mut Section<'_>, [url, client_id, secret]:
 }
 
 /// Signatures are verified by the algorithms that are named, where there are keys to verify by.
-pub(crate) fn algorithms(section: &mut Section<'_>, is_keyless: bool, named: bool) {
-    if !is_keyless && !named {
+pub(crate) fn algorithms(section: &mut Section<'_>, keys: &KeySource, named: Option<&[Algorithm]>) {
+    let is_keyless = *keys == KeySource::Nowhere;
+    if !is_keyless && named.is_none() {
         section.refuse(&["algorithms"], "is missing", "add it: the algorithms that the issuer signs by, as `[ES256]`");
     }
-    if is_keyless && named {
+    if is_keyless && named.is_some() {
         let message = "is of no use without `keys`: the issuer is asked about each token";
         section.refuse(&["algorithms"], message, "remove it, or say below `keys` where the issuer's keys are");
     }

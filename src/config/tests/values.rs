@@ -211,6 +211,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("decision_log.include_input", "0", "`0` is no boolean"),
     ("decision_log.mask[0]", "[input/x]", "`input/x` is no JSON pointer"),
     ("decision_log.mask[1]", "[/input/x, /input/a~2]", "`/input/a~2` has a `~` that is not `~0` or `~1`"),
+    ("decision_log.required", "always", "`always` is no boolean"),
     ("decision_log.queue", "0", "`0` is no whole number from 1 to 1048576"),
     (
         "telemetry.log_level",

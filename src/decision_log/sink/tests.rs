@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::sync::Condvar;
 use std::sync::Mutex;
 
@@ -11,6 +12,8 @@ use crate::decision_log::Mask;
 use crate::decision_log::Outcome;
 use crate::decision_log::Recorder;
 use crate::decision_log::fixture;
+use crate::decision_log::room::MAX_BYTES;
+use crate::decision_log::room::RECORD_BYTES;
 use crate::facts::Http;
 use crate::telemetry::Metrics;
 
@@ -81,10 +84,13 @@ struct Log {
 }
 
 fn log(queue: usize) -> Log {
+    log_by(&Config { queue: NonZeroUsize::new(queue).unwrap(), ..Config::default() })
+}
+
+fn log_by(config: &Config) -> Log {
     let (out, metrics) = (Out::default(), Metrics::new());
-    let queue = NonZeroUsize::new(queue).unwrap();
     let format = fixture::format(true, Mask::default());
-    let (sink, writer) = start(queue, format, out.clone(), metrics.decision_log()).unwrap();
+    let (sink, writer) = start(config, format, out.clone(), metrics.decision_log()).unwrap();
     let recorder = Recorder::new(Some(sink), metrics.worker());
     Log { out, metrics, recorder, writer }
 }
@@ -170,7 +176,7 @@ fn k4_waiting_records_are_bounded_in_memory() {
     out.wait_until(|held| held.writes == 1);
     let large = |recorder: &Recorder| {
         let mut guard = open(recorder);
-        guard.record.message_bytes = MAX_QUEUED_BYTES / 4;
+        guard.record.message_bytes = MAX_BYTES / 4;
         guard.record.attributes = Some(fixture::attributes(Http::default()));
         guard.finish(Outcome::Allowed);
     };
@@ -187,18 +193,18 @@ fn k4_waiting_records_are_bounded_in_memory() {
 
 #[test]
 fn k4_bodies_are_not_queued() {
-    let (metrics, queued_bytes) = (Metrics::new(), Arc::new(AtomicUsize::new(0)));
+    let (metrics, room) = (Metrics::new(), Room::new(NonZeroUsize::MIN));
     let (queue, records) = sync_channel(4);
-    let sink =
-        Sink { queue, with_input: true, queued_bytes: Arc::clone(&queued_bytes), metrics: metrics.decision_log() };
+    let metrics = metrics.decision_log();
+    let sink = Sink { queue, with_input: true, required: false, room: Arc::clone(&room), metrics };
     let mut record = fixture::record();
     let http = record.attributes.as_mut().unwrap().request.as_mut().unwrap().http.as_mut().unwrap();
     http.body = "x".repeat(1 << 20);
     http.raw_body = vec![0; 1 << 20];
     record.message_bytes = (2 << 20) + 900;
-    sink.send(record);
-    assert_eq!(queued_bytes.load(Ordering::Relaxed), 900 + RECORD_BYTES);
-    let Message::Record(record) = records.recv().unwrap() else { panic!("a record") };
+    sink.send(record, None);
+    assert_eq!(room.bytes(), 900 + RECORD_BYTES);
+    let Message::Record(record, _place) = records.recv().unwrap() else { panic!("a record") };
     let http = record.attributes.as_ref().unwrap().http().unwrap();
     assert!(http.body.capacity() == 0 && http.raw_body.capacity() == 0);
 }
@@ -262,4 +268,84 @@ fn k5_a_guard_does_not_print_what_it_holds() {
     let printed = format!("{guard:?}");
     assert!(printed.contains(&id.to_string()));
     assert!(!printed.contains("Bearer") && !printed.contains("alice"), "{printed}");
+}
+
+fn required(queue: usize) -> Log {
+    log_by(&Config { queue: NonZeroUsize::new(queue).unwrap(), required: true, ..Config::default() })
+}
+
+/// A check as a worker makes it: whether it was made, and then whether it is recorded.
+fn check(recorder: &Recorder) -> bool {
+    let mut guard = open(recorder);
+    let is_made = guard.reserve(900).is_ok();
+    guard.finish(if is_made { Outcome::Allowed } else { Outcome::Cancelled });
+    is_made
+}
+
+#[test]
+fn k4_a_check_whose_record_is_required_and_has_no_room_is_not_made() {
+    let Log { out, metrics, recorder, writer } = required(8);
+    out.set(|held| held.blocked = true);
+    assert!(check(&recorder));
+    out.wait_until(|held| held.writes == 1);
+    let made = (0..100).filter(|_| check(&recorder)).count();
+    assert_eq!(made, 8);
+    assert_eq!(dropped(&metrics), [92, 0, 0], "the records of those that were not made");
+    out.set(|held| held.blocked = false);
+    out.wait_until(|held| held.lines() == 9);
+    assert!(check(&recorder));
+    assert!(writer.close(PATIENCE));
+    assert_eq!(out.lines().iter().filter(|line| line["result"] == true).count(), 10);
+}
+
+#[test]
+fn k4_room_is_kept_for_a_check_from_its_beginning() {
+    let Log { out, recorder, writer, .. } = required(3);
+    let mut waiting = open(&recorder);
+    assert_eq!(waiting.reserve(900), Ok(()));
+    let mut large = open(&recorder);
+    assert_eq!(large.reserve(MAX_BYTES), Err(Unrecorded));
+    drop(large);
+    assert!(check(&recorder));
+    waiting.finish(Outcome::Allowed);
+    assert!(writer.close(PATIENCE));
+    assert_eq!(out.lines().iter().filter(|line| line["result"] == true).count(), 2);
+}
+
+#[test]
+fn k4_where_records_are_required_a_broken_output_refuses_checks_until_it_is_whole() {
+    let Log { out, metrics, recorder, writer } = required(8);
+    out.set(|held| held.broken = true);
+    assert!(check(&recorder), "nobody knows yet");
+    let began = Instant::now();
+    while check(&recorder) {
+        assert!(began.elapsed() < PATIENCE);
+        thread::sleep(POLL);
+    }
+    out.set(|held| held.broken = false);
+    // The records of refused checks find out.
+    let made_again = || {
+        let began = Instant::now();
+        while !check(&recorder) {
+            assert!(began.elapsed() < PATIENCE);
+            thread::sleep(POLL);
+        }
+    };
+    made_again();
+    assert!(writer.close(PATIENCE));
+    assert!(dropped(&metrics)[1] > 0);
+    assert_eq!(out.lines().last().unwrap()["result"], true);
+}
+
+#[test]
+fn k4_of_many_workers_none_is_allowed_without_its_record() {
+    let Log { out, recorder, writer, .. } = required(16);
+    let made: usize = thread::scope(|scope| {
+        let worker = || (0..500).filter(|_| check(&recorder)).count();
+        let workers: Vec<_> = (0..4).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    assert!(writer.close(PATIENCE));
+    assert!(made > 0);
+    assert_eq!(out.lines().iter().filter(|line| line["result"] == true).count(), made);
 }

@@ -1,4 +1,4 @@
-//! Nonces that need no memory (RFC 9449 §8): the number of a stretch of time, and its code by a key.
+//! Nonces that need no memory (RFC 9449 §8): each is the HMAC of the number of a stretch of time.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
@@ -16,13 +16,13 @@ pub(super) struct Nonces {
 }
 
 impl Nonces {
-    /// With a key of this process alone.
+    /// With a random key, which this process alone has.
     pub(super) fn new() -> Self {
         let random = aws_lc_rs::rand::SystemRandom::new();
         Self { key: hmac::Key::generate(hmac::HMAC_SHA256, &random).ok() }
     }
 
-    /// With the key of all who have the secret.
+    /// With the key that all derive who have the secret.
     pub(super) fn shared(secret: &NonceSecret) -> Self {
         Self { key: Some(secret.key()) }
     }
@@ -41,8 +41,8 @@ impl Nonces {
     }
 
     fn of(&self, stretch: i64) -> Option<String> {
-        let code = hmac::sign(self.key.as_ref()?, &stretch.to_be_bytes());
-        Some(URL_SAFE_NO_PAD.encode(code.as_ref()))
+        let tag = hmac::sign(self.key.as_ref()?, &stretch.to_be_bytes());
+        Some(URL_SAFE_NO_PAD.encode(tag.as_ref()))
     }
 }
 

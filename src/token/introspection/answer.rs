@@ -13,14 +13,14 @@ use crate::jose::CLAIM_LIMITS;
 use crate::jose::json;
 use crate::jose::json::JsonError;
 
-/// An issuer's word on one token.
+/// An issuer's answer about one token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// Whose word it is.
+    /// Whose answer it is.
     pub issuer: String,
-    /// When it was given.
+    /// When it was asked for: it holds from then on, so that a token withdrawn meanwhile is not taken for longer.
     pub at: UnixTime,
-    /// What the token says; `None`: it is good for nothing, or never was.
+    /// The members of the answer, which are the token's claims; `None`: the token is not active.
     pub claims: Option<Map<String, Json>>,
 }
 
@@ -29,7 +29,7 @@ pub type Introspected = Result<Arc<Answer>, Reason>;
 
 /// Why an answer is not understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(super) enum AnswerError {
+pub enum AnswerError {
     /// No JSON object, or too large a one.
     #[error("the answer {0}")]
     Json(JsonError),
@@ -38,8 +38,11 @@ pub(super) enum AnswerError {
     Active,
 }
 
-/// Reads the body of an answer. Of an inactive token nothing else counts.
-pub(super) fn read(body: &[u8]) -> Result<Option<Map<String, Json>>, AnswerError> {
+/// Reads the body of an answer: what it says of an active token; `None` of one that is not, of which nothing else counts.
+///
+/// # Errors
+/// Where it is no answer.
+pub fn read(body: &[u8]) -> Result<Option<Map<String, Json>>, AnswerError> {
     let claims = json::read_object(body, CLAIM_LIMITS).map_err(AnswerError::Json)?;
     match claims.get("active") {
         Some(Json::Bool(true)) => Ok(Some(claims)),

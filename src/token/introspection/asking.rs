@@ -35,20 +35,26 @@ use crate::token::cache::object_bytes;
 const LIMITS: FetchLimits = FetchLimits { time: Duration::from_secs(5), bytes: 64 * 1024 };
 /// Questions that one issuer is asked at a time, so that a flood of invented tokens does not become one at the issuer.
 const MAX_RUNNING: usize = 64;
-/// Questions that wait for their turn; who comes then waits for a place here, within its own deadline.
+/// Questions that wait for their turn; beyond these, a check waits for a place here, within its own deadline.
 const MAX_QUEUED: usize = 1024;
-/// Good answers that are kept of one issuer: some ten thousand usual ones.
+/// Answers about active tokens that are kept of one issuer: some ten thousand usual ones.
 const MAX_ACTIVE: usize = 16_384;
 /// And what they may weigh together.
 const MAX_ACTIVE_BYTES: u64 = 16 * 1024 * 1024;
-/// Tokens known to be good for nothing: a hash and a time each. Apart from the good, so that inventing tokens drives no
-/// good one out.
+/// Tokens known to be inactive: a hash and a time each. Apart from the active, so that inventing tokens drives no active
+/// one out.
 const MAX_INACTIVE: usize = 16_384;
 /// How long the secret and the root certificates are used before their files are read again.
-const REOPEN: Duration = Duration::from_mins(1);
+const REOPEN_AFTER: Duration = Duration::from_mins(1);
 
-/// SHA-256 of a token.
-type Name = [u8; 32];
+/// After so many failures in a row the issuer is left alone for a [`PAUSE`]: one in trouble is not pressed, and a flood of
+/// tokens costs no flood of connections.
+const MAX_FAILURES: u32 = 8;
+/// How long the issuer is left alone then, and how soon its files are read again after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// SHA-256 of a token: what is kept is found by it, so that no token is.
+type TokenHash = [u8; 32];
 /// Where one check waits.
 type Waiter = oneshot::Sender<Introspected>;
 
@@ -66,7 +72,7 @@ struct Asked {
 }
 
 impl IntrospectionHandle {
-    /// Waits for the issuer's word on a token: an answer that still holds, or a new one.
+    /// Waits for the issuer's answer about a token: one that still holds, or a new one.
     ///
     /// # Errors
     /// [`Reason::TokenIntrospectionUnavailable`] where there is none.
@@ -125,14 +131,18 @@ struct Asking {
     limits: FetchLimits,
     questions: mpsc::Receiver<Asked>,
     metrics: Arc<Metrics>,
+    /// Where to ask, and until when its files are not read again.
     endpoint: Option<(Endpoint, Instant)>,
     running: JoinSet<Done>,
-    names: HashMap<Id, Name>,
-    waiting: HashMap<Name, Vec<Waiter>>,
-    active: Cache<Name, Kept, Weight>,
-    inactive: Cache<Name, Kept>,
-    /// Whether the last question failed, so that the log is told of a change and not of each.
-    failing: bool,
+    /// Which token each running question is about, also where it ends in a panic.
+    asked_about: HashMap<Id, TokenHash>,
+    waiting: HashMap<TokenHash, Vec<Waiter>>,
+    active: Cache<TokenHash, Kept, Weight>,
+    inactive: Cache<TokenHash, Kept>,
+    /// Questions that failed since the last that did not.
+    failures: u32,
+    /// Until when nothing is asked.
+    paused_until: Option<Instant>,
 }
 
 /// An answer, and when it was asked for.
@@ -145,8 +155,8 @@ struct Kept {
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<Name, Kept> for Weight {
-    fn weight(&self, _name: &Name, kept: &Kept) -> u64 {
+impl Weighter<TokenHash, Kept> for Weight {
+    fn weight(&self, _hash: &TokenHash, kept: &Kept) -> u64 {
         kept.answer.claims.as_ref().map_or(0, object_bytes).max(MIN_ENTRY_BYTES)
     }
 }
@@ -167,11 +177,12 @@ impl Asking {
             metrics,
             endpoint: None,
             running: JoinSet::new(),
-            names: HashMap::new(),
+            asked_about: HashMap::new(),
             waiting: HashMap::new(),
             active: Cache::with_weighter(MAX_ACTIVE, MAX_ACTIVE_BYTES, Weight),
             inactive: Cache::new(MAX_INACTIVE),
-            failing: false,
+            failures: 0,
+            paused_until: None,
         }
     }
 
@@ -183,11 +194,11 @@ impl Asking {
                 biased;
                 Some(done) = self.running.join_next_with_id() => {
                     let (id, done) = match done {
-                        Ok((id, (asked, answer))) => (id, answer.map(|answer| (asked, answer))),
+                        Ok((id, (since, answer))) => (id, answer.map(|answer| (since, answer))),
                         Err(error) => (error.id(), Err(AskError::Lost)),
                     };
-                    if let Some(name) = self.names.remove(&id) {
-                        self.tell(name, done);
+                    if let Some(hash) = self.asked_about.remove(&id) {
+                        self.tell(hash, done);
                     }
                 },
                 asked = self.questions.recv(), if self.running.len() < MAX_RUNNING => match asked {
@@ -204,68 +215,71 @@ impl Asking {
         if waiter.is_closed() {
             return;
         }
-        let name = jose::sha256(token.expose().as_bytes());
-        if let Some(answer) = self.kept(&name) {
+        let hash = jose::sha256(token.expose().as_bytes());
+        if let Some(answer) = self.kept(&hash) {
             answer_to(waiter, Ok(answer));
             return;
         }
-        if let Some(waiters) = self.waiting.get_mut(&name) {
+        if let Some(waiters) = self.waiting.get_mut(&hash) {
             waiters.push(waiter);
             return;
         }
-        self.waiting.insert(name, vec![waiter]);
+        if self.paused_until.is_some_and(|until| Instant::now() < until) {
+            answer_to(waiter, Err(Reason::TokenIntrospectionUnavailable));
+            return;
+        }
+        self.waiting.insert(hash, vec![waiter]);
         match self.endpoint().await {
             Ok(endpoint) => {
                 let running = self.running.spawn(ask(endpoint, self.limits, self.issuer.clone(), token));
-                self.names.insert(running.id(), name);
+                self.asked_about.insert(running.id(), hash);
             }
-            Err(error) => self.tell(name, Err(error)),
+            Err(error) => self.tell(hash, Err(error)),
         }
     }
 
-    /// The issuer's word that still holds.
-    fn kept(&self, name: &Name) -> Option<Arc<Answer>> {
-        let kept = self.active.get(name).or_else(|| self.inactive.get(name))?;
+    /// An answer that still holds.
+    fn kept(&self, hash: &TokenHash) -> Option<Arc<Answer>> {
+        let kept = self.active.get(hash).or_else(|| self.inactive.get(hash))?;
         (kept.since.elapsed() < self.config.cache).then(|| Arc::clone(&kept.answer))
     }
 
     async fn endpoint(&mut self) -> Result<Endpoint, AskError> {
-        if let Some((endpoint, opened)) = &self.endpoint
-            && opened.elapsed() < REOPEN
+        if let Some((endpoint, until)) = &self.endpoint
+            && Instant::now() < *until
         {
             return Ok(endpoint.clone());
         }
         let endpoint = Endpoint::open(&self.config).await?;
-        self.endpoint = Some((endpoint.clone(), Instant::now()));
+        self.endpoint = Instant::now().checked_add(REOPEN_AFTER).map(|until| (endpoint.clone(), until));
         Ok(endpoint)
     }
 
-    fn tell(&mut self, name: Name, answer: Result<(Instant, Answer), AskError>) {
+    /// Tells all who wait for it, and keeps an answer.
+    fn tell(&mut self, hash: TokenHash, answer: Result<(Instant, Answer), AskError>) {
         let told = match answer {
-            Ok((since, answer)) => Ok(self.keep(name, Kept { answer: Arc::new(answer), since })),
+            Ok((since, answer)) => Ok(self.keep(hash, Kept { answer: Arc::new(answer), since })),
             Err(error) => {
-                // A secret that was changed at both ends is read again at once.
-                self.endpoint = None;
                 self.failed(&error);
                 Err(Reason::TokenIntrospectionUnavailable)
             }
         };
-        for waiter in self.waiting.remove(&name).unwrap_or_default() {
+        for waiter in self.waiting.remove(&hash).unwrap_or_default() {
             answer_to(waiter, told.clone());
         }
     }
 
-    fn keep(&mut self, name: Name, kept: Kept) -> Arc<Answer> {
-        if std::mem::replace(&mut self.failing, false) {
+    fn keep(&mut self, hash: TokenHash, kept: Kept) -> Arc<Answer> {
+        if std::mem::take(&mut self.failures) > 0 {
             tracing::info!(issuer = self.issuer, "the introspection endpoint answers again");
         }
         let answer = Arc::clone(&kept.answer);
         let outcome = if answer.claims.is_some() {
-            self.active.insert(name, kept);
+            self.active.insert(hash, kept);
             Introspection::Active
         } else {
-            drop(self.active.remove(&name));
-            self.inactive.insert(name, kept);
+            drop(self.active.remove(&hash));
+            self.inactive.insert(hash, kept);
             Introspection::Inactive
         };
         self.metrics.introspected(&self.issuer, outcome);
@@ -274,17 +288,24 @@ impl Asking {
 
     fn failed(&mut self, error: &AskError) {
         self.metrics.introspected(&self.issuer, Introspection::Failed);
-        if !std::mem::replace(&mut self.failing, true) {
+        if self.failures == 0 {
             tracing::warn!(issuer = self.issuer, %error, "the introspection endpoint gives no answer");
+        }
+        self.failures = self.failures.saturating_add(1);
+        let later = Instant::now().checked_add(PAUSE);
+        self.paused_until = later.filter(|_| self.failures >= MAX_FAILURES);
+        // A secret that was changed at both ends is read again soon, but not for every failure.
+        if let Some(((_, until), later)) = self.endpoint.as_mut().zip(later) {
+            *until = later.min(*until);
         }
     }
 }
 
 async fn ask(endpoint: Endpoint, limits: FetchLimits, issuer: String, token: Secret<String>) -> Done {
     // Before asking, so that what is withdrawn meanwhile is not good for longer than it should be.
-    let (asked, at) = (Instant::now(), UnixTime::now());
+    let (since, at) = (Instant::now(), UnixTime::now());
     let claims = endpoint.ask(&token, limits).await;
-    (asked, claims.map(|claims| Answer { issuer, at, claims }))
+    (since, claims.map(|claims| Answer { issuer, at, claims }))
 }
 
 /// Whoever has stopped waiting is not missed.

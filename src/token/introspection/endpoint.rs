@@ -51,7 +51,6 @@ impl Endpoint {
     /// # Errors
     /// Where either cannot be used.
     pub(super) async fn open(config: &IntrospectionConfig) -> Result<Self, AskError> {
-        let client = fetch::web_client(config.ca_file.as_deref(), MAX_CA_BYTES).await?;
         let secret = fetch::read(&config.client_secret_file, MAX_SECRET_BYTES).await?;
         let secret = String::from_utf8(secret).map_err(|_no_text| AskError::Secret)?;
         // Editors and `echo` end a file with a line's end, which is in no secret.
@@ -59,6 +58,7 @@ impl Endpoint {
         if secret.is_empty() {
             return Err(AskError::Secret);
         }
+        let client = fetch::web_client(config.ca_file.as_deref(), MAX_CA_BYTES).await?;
         let url = fetch::https("`url`", &config.url)?;
         Ok(Self { client, url, client_id: config.client_id.clone(), secret: Secret::new(secret) })
     }
@@ -74,8 +74,13 @@ impl Endpoint {
     ) -> Result<Option<Map<String, Json>>, AskError> {
         let form = [("token", token.expose().as_str()), ("token_type_hint", "access_token")];
         let credentials = fetch::Basic { client_id: &self.client_id, secret: &self.secret };
+        let post = || fetch::post_form(&self.client, self.url.clone(), &credentials, &form, limits.bytes);
         let asking = async {
-            let body = fetch::post_form(&self.client, self.url.clone(), &credentials, &form, limits.bytes).await?;
+            let body = match post().await {
+                // A server may close a kept connection just when it is used again, and asking twice does no harm.
+                Err(FetchError::Request(_)) => post().await?,
+                answered => answered?,
+            };
             Ok(answer::read(&body)?)
         };
         limits.within(asking).await

@@ -62,7 +62,7 @@ fn k1_however_many_tokens_come_the_cache_stays_within_its_constants() {
     let mut cache = Cache::new();
     for number in 0..200_000 {
         let token = claims::read(claims.clone(), None, &ClaimPaths::default()).unwrap();
-        cache.insert(Key::new(&number.to_string(), 1), Entry { issuer, token, asked: None, is_opaque: false });
+        cache.insert(Key::new(&number.to_string(), 1), Entry { issuer, token, asked_at: None, without_key: false });
         assert!(cache.bytes() <= 16 * 1024 * 1024, "{} bytes after {number}", cache.bytes());
         assert!(cache.len() <= 16 * 1024, "{} entries after {number}", cache.len());
     }

@@ -1,9 +1,13 @@
 //! How an issuer is asked: the request, who shares an answer, and what happens where none comes.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -221,21 +225,46 @@ async fn j6_a_question_that_nobody_waits_for_any_longer_is_not_asked() {
 }
 
 #[tokio::test]
-async fn a_new_secret_is_used_from_the_next_failure_on() {
+async fn a_new_secret_is_used_soon_after_a_failure() {
     let server = Server::start(|_path| Reply::Answer(401, String::new(), Vec::new())).await;
     let asked = Asked::start(&server, |_config| {});
     assert!(asked.is_active("one").await.is_err());
     fs::write(asked.secret.path(), "new").unwrap();
-    assert!(asked.is_active("one").await.is_err());
     let sent = |request: &String| {
         let basic = request.lines().find_map(|line| line.strip_prefix("authorization: Basic ").map(str::to_owned));
         String::from_utf8(STANDARD.decode(basic.unwrap()).unwrap()).unwrap()
     };
-    let secrets: Vec<_> = server.requests().iter().map(sent).collect();
-    assert_eq!(secrets, ["counter%3Asign:s%3Ae%20c%2Fret", "counter%3Asign:new"]);
-    fs::write(asked.secret.path(), "\n").unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while server.requests().last().map(sent).unwrap() != "counter%3Asign:new" {
+        assert!(Instant::now() < until);
+        assert!(asked.is_active("one").await.is_err());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let asked = Asked::start(&server, |config| config.client_secret_file = PathBuf::from("/nowhere"));
+    let before = server.paths().len();
     assert_eq!(asked.is_active("one").await, Err(Reason::TokenIntrospectionUnavailable));
-    assert_eq!(server.paths().len(), 2, "without a secret nobody is asked");
+    assert_eq!(server.paths().len(), before, "without a secret nobody is asked");
+}
+
+#[tokio::test]
+async fn j6_an_issuer_in_trouble_is_left_alone_for_a_while_and_asked_again() {
+    let failing = Arc::new(AtomicBool::new(true));
+    let is_failing = Arc::clone(&failing);
+    let server = Server::start(move |_path| {
+        if is_failing.load(Ordering::Relaxed) { Reply::Answer(500, String::new(), Vec::new()) } else { active() }
+    })
+    .await;
+    let asked = Asked::start(&server, |_config| {});
+    for number in 0..400 {
+        assert!(asked.is_active(&number.to_string()).await.is_err());
+    }
+    assert!(server.paths().len() < 200, "{} of 400", server.paths().len());
+    failing.store(false, Ordering::Relaxed);
+    let until = Instant::now() + Duration::from_secs(20);
+    while asked.is_active("one").await.is_err() {
+        assert!(Instant::now() < until);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]
