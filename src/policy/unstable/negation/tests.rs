@@ -209,3 +209,11 @@ fn h13_what_cannot_be_given_its_meaning_is_refused() {
         }
     }
 }
+
+/// A policy that needs nothing of it costs nothing.
+#[test]
+fn a_policy_of_plain_negations_stays_what_it_is() {
+    let text = include_str!("../../../../benches/fixture/rbac.rego");
+    assert!(text.contains("not denied") && text.contains(" in claims.aud"));
+    assert_eq!(rewritten_module(text, false), Ok(None));
+}
