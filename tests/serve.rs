@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "serve/asking.rs"]
+mod asking;
 #[path = "serve/client.rs"]
 mod client;
 #[path = "serve/dpop.rs"]

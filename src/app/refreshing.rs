@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use futures_util::future::join;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -50,9 +49,9 @@ pub(super) fn issuers(
     let (refresh, fetching) = token::refresh::keep_fresh(keys, metrics, move |keys| publish(outlet.clone(), keys));
     let (introspection, asking) = token::introspection::keep_asking(config, metrics);
     let handle = Issuers { refresh, introspection };
-    Refreshing::start(handle, publications, async {
-        let ((), ()) = join(fetching, asking).await;
-    })
+    // It ends with the last handle, and so not before those are answered who asked by an older revision.
+    drop(tokio::spawn(asking));
+    Refreshing::start(handle, publications, fetching)
 }
 
 /// The refreshing of own identity and of trust.

@@ -49,9 +49,10 @@ pub(super) fn stamp(
         return Ok(Decision::Allow(grant));
     }
     let (http, effects) = (facts.attributes.http(), &mut grant.effects);
-    check_txn_token(http)?;
+    check_txn_token(http, route.txn_token)?;
     remove_spent(effects, &rules.identity);
-    if route.txn_token == TxnToken::Remove {
+    let sets_its_own = effects.headers.iter().any(|field| is_txn_token(field.name()));
+    if route.txn_token == TxnToken::Remove || sets_its_own {
         remove_txn_token(effects, http);
     }
     set_owned(effects, facts, decision_id, &rules.output.owned_prefix)?;
@@ -86,16 +87,23 @@ fn set_owned(effects: &mut Effects, facts: &Facts<'_>, decision_id: Uuid, prefix
     Ok(())
 }
 
-/// Nobody can say which of two transaction tokens the upstream would take.
-fn check_txn_token(http: Option<&Http>) -> Result<(), Denial> {
+/// Nobody can say which of two transaction tokens the upstream would take, which is of interest in every spelling where they
+/// go on.
+fn check_txn_token(http: Option<&Http>, mode: TxnToken) -> Result<(), Denial> {
+    let spellings = http.into_iter().flat_map(Http::header_fields).filter(|(name, _)| is_txn_token(name));
+    if mode == TxnToken::Pass && spellings.count() > 1 {
+        return Err(several());
+    }
     match http.map_or(Ok(None), |http| http.single_header(TXN_TOKEN)) {
         // No token has a comma: a proxy joined several.
         Ok(Some(value)) if !value.contains(',') => Ok(()),
-        Ok(Some(_)) | Err(HeaderProblem::Repeated) => {
-            Err(Denial::new(Reason::TokenRepeated, "several transaction tokens"))
-        }
+        Ok(Some(_)) | Err(HeaderProblem::Repeated) => Err(several()),
         Ok(None) | Err(HeaderProblem::NotText) => Ok(()),
     }
+}
+
+fn several() -> Denial {
+    Denial::new(Reason::TokenRepeated, "several transaction tokens")
 }
 
 /// Takes away the header of a JWT-SVID: it was for this place, and what is used up here goes no further, or whoever gets
@@ -109,10 +117,14 @@ fn remove_spent(effects: &mut Effects, config: &identity::Config) {
 /// Takes away the transaction token that came, in every spelling that an upstream may read as its name.
 fn remove_txn_token(effects: &mut Effects, http: Option<&Http>) {
     remove_unless_set(effects, TXN_TOKEN);
-    let is_one = |name: &&str| name.len() == TXN_TOKEN.len() && begins_folded(name, TXN_TOKEN);
-    for (name, _) in http.into_iter().flat_map(Http::header_fields).filter(|(name, _)| is_one(name)) {
+    for (name, _) in http.into_iter().flat_map(Http::header_fields).filter(|(name, _)| is_txn_token(name)) {
         remove_unless_set(effects, name);
     }
+}
+
+/// Whether an upstream may read a name as that of a transaction token.
+fn is_txn_token(name: &str) -> bool {
+    name.len() == TXN_TOKEN.len() && begins_folded(name, TXN_TOKEN)
 }
 
 /// Takes a header away, unless the policy sets it: that value is for the upstream, and stays.

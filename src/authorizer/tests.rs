@@ -200,6 +200,7 @@ fn e5_a_transaction_token_goes_on_only_where_it_may() {
         ("allow := true", &[], &[("txn-tokens", "a")], &[TXN]),
         ("allow := true", &pass, &[(TXN, "a.b.c")], &[]),
         (SETS_TXN, &[], &[(TXN, "a.b.c")], &[]),
+        (SETS_TXN, &pass, &[("Txn_Token", "a.b.c")], &["Txn_Token"]),
     ] {
         let mut world = World::new(Compatibility::Strict, Requirement::Optional, rule);
         let decision = world.ask_on(route, sent).0;
@@ -221,4 +222,10 @@ fn e5_two_transaction_tokens_are_never_chosen_from() {
             assert_eq!(denial.reason, Reason::TokenRepeated, "{sent:?}");
         }
     }
+    // To servers of the CGI family both are one name, and here neither is taken away.
+    let spellings = [(TXN, "a.b.c"), ("txn_token", "d.e.f")];
+    let Decision::Deny(denial) = world.ask_on(&[("countersign.txn_token", "pass")], &spellings).0 else {
+        panic!("denied")
+    };
+    assert_eq!(denial.reason, Reason::TokenRepeated);
 }

@@ -62,6 +62,11 @@ impl Guard {
         Ok(())
     }
 
+    /// Gives the room back, for as long as the check stands still: whoever waits must not keep others from being checked.
+    pub fn give_back(&mut self) {
+        self.place = None;
+    }
+
     /// Ends the record.
     pub fn finish(mut self, outcome: Outcome) {
         self.record.outcome = outcome;

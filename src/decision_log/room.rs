@@ -61,6 +61,15 @@ impl Room {
     }
 }
 
+impl Place {
+    /// Gives back what a record's message turned out not to need.
+    pub(super) fn shrink_to(&mut self, message_bytes: usize) {
+        let spare = self.bytes.saturating_sub(message_bytes.saturating_add(RECORD_BYTES));
+        self.bytes = self.bytes.saturating_sub(spare);
+        self.room.bytes.fetch_sub(spare, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.room.records.fetch_sub(1, Ordering::Relaxed);

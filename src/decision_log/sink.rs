@@ -107,10 +107,12 @@ impl Sink {
         } else {
             record.shed_input();
         }
-        let Some(place) = reserved.or_else(|| self.room.take(record.message_bytes)) else {
+        let Some(mut place) = reserved.or_else(|| self.room.take(record.message_bytes)) else {
             self.metrics.dropped_queue_full.inc();
             return;
         };
+        // A place was reserved before it was known how much of the message is a body.
+        place.shrink_to(record.message_bytes);
         match self.queue.try_send(Message::Record(Box::new(record), place)) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
@@ -171,6 +173,13 @@ struct Lines<W> {
     /// Records in `batch`.
     gathered: u64,
     room: Arc<Room>,
+}
+
+/// Whatever ended the writer, a defect too, nothing is written any more.
+impl<W> Drop for Lines<W> {
+    fn drop(&mut self) {
+        self.room.set_failing(true);
+    }
 }
 
 impl<W: Write> Lines<W> {

@@ -63,6 +63,8 @@ pub struct Worker {
     recorder: Recorder,
     /// Bytes of the requests that wait for an issuer.
     waiting: Cell<usize>,
+    /// And of those whose token has verified, which nobody can invent: a flood of others takes no place of theirs.
+    waiting_verified: Cell<usize>,
 }
 
 /// What a revision brings.
@@ -78,7 +80,7 @@ struct State {
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(200);
 /// What is kept back of a deadline, so that the answer still arrives.
 const ANSWER_MARGIN: Duration = Duration::from_millis(10);
-/// Bytes of one worker's requests that may wait for an issuer at a time. Each is held whole, so a flood of tokens with
+/// Bytes of one worker's requests that may wait for an issuer at a time, with tokens that have verified and with others. Each is held whole, so a flood of tokens with
 /// invented keys is answered rather than gathered: at Envoy's usual sizes this is room for thousands.
 const MAX_WAITING_BYTES: usize = 32 << 20;
 /// What a waiting request weighs beside its message.
@@ -89,7 +91,7 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 impl Worker {
     /// A worker without a revision: it denies until it has one.
     pub fn new(recorder: Recorder) -> Rc<Self> {
-        Rc::new(Self { state: RefCell::new(None), recorder, waiting: Cell::new(0) })
+        Rc::new(Self { state: RefCell::new(None), recorder, waiting: Cell::new(0), waiting_verified: Cell::new(0) })
     }
 
     /// Goes over to a new revision between two requests.
@@ -123,14 +125,15 @@ impl Worker {
         let wait = deadline.unwrap_or(DEFAULT_DEADLINE).saturating_sub(ANSWER_MARGIN).min(MAX_WAIT);
         let until = Instant::now().checked_add(wait);
         let mut guard = self.open(trace);
-        if guard.reserve(wire.len()).is_err() {
-            return self.refuse(unrecorded(), &mut guard);
-        }
         let mut waited = Waited::default();
         loop {
+            if guard.reserve(wire.len()).is_err() {
+                return self.refuse(unrecorded(), &mut guard);
+            }
             match self.check(&wire, &waited, &mut guard) {
                 Outgoing::Answer(response) => return *response,
                 Outgoing::Needs(need) => {
+                    guard.give_back();
                     self.wait_for(need, wire.len(), until, &mut waited).await;
                     // The wait is no stage's; the total has it.
                     guard.stopwatch.skip();
@@ -180,12 +183,19 @@ impl Worker {
             (Need::Keys(_), None) => waited.keys = Some(Reason::ServerNotReady),
             (Need::Answer(_), None) => waited.answer = Some(Err(Reason::ServerNotReady)),
             (Need::Keys(issuer), Some((refresh, _))) => {
-                let outcome = self.within(until, bytes, refresh.refresh(issuer)).await;
+                let outcome = self.within(until, &self.waiting, bytes, refresh.refresh(issuer)).await;
                 waited.keys = Some(outcome.map_or_else(|late| late, |outcome| outcome.denial().reason));
             }
             (Need::Answer(question), Some((_, introspection))) => {
-                let answer = self.within(until, bytes, introspection.ask(question)).await;
-                waited.answer = Some(answer.flatten());
+                let waiting = if question.is_verified { &self.waiting_verified } else { &self.waiting };
+                let answer = self.within(until, waiting, bytes, introspection.ask(question)).await.flatten();
+                let is_of_now =
+                    self.state.borrow().as_ref().is_some_and(|state| state.introspection.is_same(&introspection));
+                // What is said to an older configuration, perhaps from an address that is believed no longer, lets
+                // nobody in: the newer asks itself, within the same deadline.
+                if is_of_now || answer.is_err() {
+                    waited.answer = Some(answer);
+                }
             }
         }
     }
@@ -194,12 +204,13 @@ impl Worker {
     async fn within<T>(
         &self,
         until: Option<Instant>,
+        waiting: &Cell<usize>,
         bytes: usize,
-        waiting: impl Future<Output = T>,
+        work: impl Future<Output = T>,
     ) -> Result<T, Reason> {
         let until = until.ok_or(Reason::ServerDeadline)?;
-        let _place = Place::take(&self.waiting, bytes).ok_or(Reason::ServerOverloaded)?;
-        timeout_at(until, waiting).await.map_err(|_out_of_time| Reason::ServerDeadline)
+        let _place = Place::take(waiting, bytes).ok_or(Reason::ServerOverloaded)?;
+        timeout_at(until, work).await.map_err(|_out_of_time| Reason::ServerDeadline)
     }
 }
 
@@ -231,6 +242,17 @@ impl Drop for Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Metrics;
+
+    #[tokio::test]
+    async fn j6_a_flood_that_waits_takes_no_place_of_a_token_that_has_verified() {
+        let worker = Worker::new(Recorder::new(None, Metrics::new().worker()));
+        let _flood = Place::take(&worker.waiting, MAX_WAITING_BYTES - WAITING_BYTES).unwrap();
+        let until = Instant::now().checked_add(Duration::from_secs(5));
+        let other = worker.within(until, &worker.waiting, 0, async {}).await;
+        assert_eq!(other, Err(Reason::ServerOverloaded));
+        assert_eq!(worker.within(until, &worker.waiting_verified, 0, async {}).await, Ok(()));
+    }
 
     #[test]
     fn j6_places_among_the_waiting_are_bounded_and_given_back() {

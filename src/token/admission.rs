@@ -73,7 +73,8 @@ impl VerifiedToken {
     }
 }
 
-fn check_type(token_type: Option<&str>, allowed: &[String]) -> Result<(), Denial> {
+/// Checks the type in a token's header.
+pub(super) fn check_type(token_type: Option<&str>, allowed: &[String]) -> Result<(), Denial> {
     let fits = match token_type {
         Some(named) if OTHER_PURPOSES.contains(&named) => false,
         None | Some("jwt" | "at+jwt") if allowed.is_empty() => true,

@@ -59,6 +59,8 @@ pub struct Question {
     pub issuer: IssuerIndex,
     /// About which token.
     pub token: Secret<String>,
+    /// Whether it has verified by the issuer's keys.
+    pub is_verified: bool,
 }
 
 /// What is wrong with the secrets and root certificates that a configuration names. Nothing is asked.

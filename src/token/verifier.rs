@@ -16,6 +16,7 @@ use super::Need;
 use super::Question;
 use super::Refusal;
 use super::Revoked;
+use super::admission;
 use super::cache::Cache;
 use super::cache::Entry;
 use super::cache::Key;
@@ -122,10 +123,11 @@ impl Verifier {
             let admitted = admitted.map(|()| Arc::clone(&entry.token.user));
             return admitted.map_err(|denial| self.forget_expired(&key, denial).into());
         }
-        let entry = match self.asked_about(presented)? {
-            Some(issuer) => self.introspect(issuer, presented, now)?,
-            None => self.authenticate(presented, keys, now)?,
+        let found = match self.asked_about(presented)? {
+            Some(issuer) => self.introspect(issuer, presented, now),
+            None => self.authenticate(presented, keys, now),
         };
+        let entry = found.inspect_err(|refusal| self.forget_withdrawn(&key, refusal))?;
         self.confirm(&entry, presented, now)?;
         Ok(self.cache.insert(key, entry))
     }
@@ -164,7 +166,7 @@ impl Verifier {
     /// A token that its issuer answers for.
     fn introspect(&self, issuer: IssuerIndex, presented: &Presented<'_>, now: UnixTime) -> Result<Entry, Refusal> {
         let rules = self.rules(issuer)?;
-        let (claims, at) = active_answer(issuer, rules, presented)?;
+        let (claims, at) = active_answer(issuer, rules, presented, false)?;
         let claims = introspection::access_token(claims.clone(), &rules.issuer)?;
         let token = claims::read(claims, None, &rules.claims)?;
         let entry = Entry { issuer, token, asked_at: Some(at), without_key: true };
@@ -182,6 +184,8 @@ impl Verifier {
         let issuer = issuer.ok_or_else(|| unknown_issuer(named))?;
         let rules = self.rules(issuer)?;
         if rules.keys == KeySource::Nowhere {
+            // What it is for stands in its header alone: the answer calls a logout token Bearer as well as any.
+            admission::check_type(header.token_type.as_deref(), &rules.token_types)?;
             return self.introspect(issuer, presented, now);
         }
         if !rules.algorithms.contains(&header.algorithm) {
@@ -201,7 +205,7 @@ impl Verifier {
         self.admit(&entry, presented, now)?;
         // The last, so that nobody makes us ask by a token that is good for nothing anyway.
         if rules.introspection.as_ref().is_some_and(|config| config.tokens == AskedTokens::All) {
-            entry.asked_at = Some(active_answer(issuer, rules, presented)?.1);
+            entry.asked_at = Some(active_answer(issuer, rules, presented, true)?.1);
         }
         Ok(entry)
     }
@@ -228,6 +232,13 @@ impl Verifier {
         denial
     }
 
+    /// What was kept before is not taken again, even by a clock that goes back.
+    fn forget_withdrawn(&mut self, key: &Key, refusal: &Refusal) {
+        if let Refusal::Denied(Denial { reason: Reason::TokenInactive, .. }) = refusal {
+            self.cache.remove(key);
+        }
+    }
+
     #[cfg(test)]
     pub(super) const fn cache(&self) -> &Cache {
         &self.cache
@@ -249,10 +260,11 @@ fn active_answer<'a>(
     issuer: IssuerIndex,
     rules: &IssuerConfig,
     presented: &Presented<'a>,
+    is_verified: bool,
 ) -> Result<(&'a Map<String, Json>, UnixTime), Refusal> {
     let Some(answer) = presented.answer else {
         let token = Secret::new(presented.credential.token.to_owned());
-        return Err(Refusal::Needs(Need::Answer(Question { issuer, token })));
+        return Err(Refusal::Needs(Need::Answer(Question { issuer, token, is_verified })));
     };
     let answer =
         answer.as_deref().map_err(|reason| Denial::new(*reason, "the issuer gave no answer about the token"))?;

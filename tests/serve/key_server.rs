@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     NoHandshake,
     /// It takes requests and never answers.
     Silent,
+    /// It thinks for a second before it answers as it should.
+    Late,
     /// The head, then a byte a second.
     Drip,
     /// It takes requests and closes.
@@ -204,6 +206,10 @@ async fn keys(stream: &mut TlsStream<TcpStream>, shared: &Shared, fault: Fault) 
     let right = shared.keys.lock().unwrap().to_string();
     match fault {
         Fault::Silent => std::future::pending().await,
+        Fault::Late => {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            answer(stream, 200, "", &right).await
+        }
         Fault::Drip => endless(stream, &format!("Content-Length: {}", right.len()), b" ", Duration::from_secs(1)).await,
         Fault::Hangup => stream.shutdown().await,
         Fault::Status(status) => answer(stream, status, "", &right).await,

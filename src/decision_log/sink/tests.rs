@@ -337,6 +337,49 @@ fn k4_where_records_are_required_a_broken_output_refuses_checks_until_it_is_whol
     assert_eq!(out.lines().last().unwrap()["result"], true);
 }
 
+struct Panics;
+
+impl Write for Panics {
+    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+        panic!("a defect")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn k4_where_records_are_required_a_writer_that_is_gone_refuses_checks() {
+    let config = Config { required: true, ..Config::default() };
+    let metrics = Metrics::new();
+    let (sink, writer) =
+        start(&config, fixture::format(true, Mask::default()), Panics, metrics.decision_log()).unwrap();
+    let recorder = Recorder::new(Some(sink), metrics.worker());
+    assert!(check(&recorder), "nobody knows yet");
+    let began = Instant::now();
+    while !writer.thread.is_finished() {
+        assert!(began.elapsed() < PATIENCE);
+        thread::sleep(POLL);
+    }
+    assert!(!check(&recorder));
+
+    let Log { recorder, writer, .. } = required(8);
+    assert!(writer.close(PATIENCE));
+    assert!(!check(&recorder), "what is closed takes nothing");
+}
+
+#[test]
+fn k4_room_that_a_body_does_not_need_is_given_back() {
+    let room = Room::new(NonZeroUsize::new(8).unwrap());
+    let mut place = room.take(5000).unwrap();
+    place.shrink_to(1000);
+    assert_eq!(room.bytes(), 1000 + RECORD_BYTES);
+    place.shrink_to(2000);
+    drop(place);
+    assert_eq!(room.bytes(), 0);
+}
+
 #[test]
 fn k4_of_many_workers_none_is_allowed_without_its_record() {
     let Log { out, recorder, writer, .. } = required(16);

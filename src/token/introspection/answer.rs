@@ -74,6 +74,11 @@ pub(in crate::token) fn access_token(mut claims: Map<String, Json>, issuer: &str
             "the issuer does not call it a Bearer or DPoP token in `token_type`",
         ));
     }
+    // A DPoP token is bound (RFC 9449 §6.2). Where it is not said to which key, nobody can prove it, and Bearer is no way out.
+    let names_key = claims.get("cnf").is_some_and(|cnf| cnf.get("jkt").is_some());
+    if token_type.eq_ignore_ascii_case("dpop") && !names_key {
+        return Err(Denial::new(Reason::TokenConfirmation, "the issuer calls it a DPoP token, and `cnf` names no key"));
+    }
     match claims.get("token_use") {
         None => Ok(claims),
         Some(Json::String(stated)) if ACCESS_USES.contains(&stated.as_str()) => Ok(claims),

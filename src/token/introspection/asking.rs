@@ -1,7 +1,8 @@
-//! Asking issuers, off the check path: one task for each, at most one question at a time about one token, answers kept
+//! Asking issuers, off the check path: two tasks for each, at most one question at a time about one token, answers kept
 //! as long as they hold.
 
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,11 +34,13 @@ use crate::token::cache::object_bytes;
 
 /// One question: as long as a check may wait at most. An answer is somewhat longer than a token may be.
 const LIMITS: FetchLimits = FetchLimits { time: Duration::from_secs(5), bytes: 64 * 1024 };
-/// Questions that one issuer is asked at a time, so that a flood of invented tokens does not become one at the issuer.
+/// Questions that one task asks at a time, so that a flood of invented tokens does not become one at the issuer.
 const MAX_RUNNING: usize = 64;
-/// Questions that wait for their turn; beyond these, a check waits for a place here, within its own deadline.
+/// Tokens that wait for their turn; what comes then is refused, so that what is known is told however many are not.
 const MAX_QUEUED: usize = 1024;
-/// Answers about active tokens that are kept of one issuer: some ten thousand usual ones.
+/// Questions on their way to the task, which takes them at once.
+const MAX_UNDER_WAY: usize = 64;
+/// Answers about active tokens that are kept of one task: some ten thousand usual ones.
 const MAX_ACTIVE: usize = 16_384;
 /// And what they may weigh together.
 const MAX_ACTIVE_BYTES: u64 = 16 * 1024 * 1024;
@@ -47,11 +50,14 @@ const MAX_INACTIVE: usize = 16_384;
 /// How long the secret and the root certificates are used before their files are read again.
 const REOPEN_AFTER: Duration = Duration::from_mins(1);
 
-/// After so many failures in a row the issuer is left alone for a [`PAUSE`]: one in trouble is not pressed, and a flood of
-/// tokens costs no flood of connections.
+/// After so many failures in a row that are no fault of a token the issuer is left alone for a [`PAUSE`]: one in trouble is
+/// not pressed, and a flood of tokens costs no flood of connections.
 const MAX_FAILURES: u32 = 8;
 /// How long the issuer is left alone then, and how soon its files are read again after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often at most it is said that there are no answers.
+const QUIET: Duration = Duration::from_mins(1);
 
 /// SHA-256 of a token: what is kept is found by it, so that no token is.
 type TokenHash = [u8; 32];
@@ -61,7 +67,15 @@ type Waiter = oneshot::Sender<Introspected>;
 /// Asks issuers, from any thread and any runtime. The asking ends when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub struct IntrospectionHandle {
-    links: Arc<[Option<mpsc::Sender<Asked>>]>,
+    links: Arc<[Option<Lanes>]>,
+}
+
+/// Where questions to one issuer are taken. Those about JWTs that have verified have a task of their own: nobody can invent
+/// such tokens, so no flood of invented ones stands in their way, and no failure over one silences the issuer for them.
+#[derive(Debug)]
+struct Lanes {
+    any: mpsc::Sender<Asked>,
+    verified: mpsc::Sender<Asked>,
 }
 
 /// A question on its way.
@@ -72,13 +86,19 @@ struct Asked {
 }
 
 impl IntrospectionHandle {
+    /// Whether both ask by the same configuration.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.links, &other.links)
+    }
+
     /// Waits for the issuer's answer about a token: one that still holds, or a new one.
     ///
     /// # Errors
     /// [`Reason::TokenIntrospectionUnavailable`] where there is none.
     pub async fn ask(&self, question: Question) -> Introspected {
         let unavailable = Err(Reason::TokenIntrospectionUnavailable);
-        let Some(Some(link)) = self.links.get(question.issuer.0) else { return unavailable };
+        let Some(Some(lanes)) = self.links.get(question.issuer.0) else { return unavailable };
+        let link = if question.is_verified { &lanes.verified } else { &lanes.any };
         let (waiter, answer) = oneshot::channel();
         if link.send(Asked { token: question.token, waiter }).await.is_err() {
             return unavailable;
@@ -104,9 +124,13 @@ pub(in crate::token) fn keep_asking_within(
     let mut tasks = Vec::new();
     let mut link = |issuer: &IssuerConfig| {
         let introspection = issuer.introspection.clone()?;
-        let (questions, asked) = mpsc::channel(MAX_QUEUED);
-        tasks.push(Asking::new(issuer.issuer.clone(), introspection, limits, asked, Arc::clone(metrics)));
-        Some(questions)
+        let mut lane = || {
+            let (questions, asked) = mpsc::channel(MAX_UNDER_WAY);
+            let (named, config) = (issuer.issuer.clone(), introspection.clone());
+            tasks.push(Asking::new(named, config, limits, asked, Arc::clone(metrics)));
+            questions
+        };
+        Some(Lanes { any: lane(), verified: lane() })
     };
     let links = config.issuers.iter().map(&mut link).collect();
     (IntrospectionHandle { links }, run_all(tasks))
@@ -124,7 +148,7 @@ async fn run_all(tasks: Vec<Asking>) {
 /// What came of a question that began at that instant.
 type Done = (Instant, Result<Answer, AskError>);
 
-/// One issuer's task.
+/// One task.
 struct Asking {
     issuer: String,
     config: IntrospectionConfig,
@@ -137,9 +161,14 @@ struct Asking {
     /// Which token each running question is about, also where it ends in a panic.
     asked_about: HashMap<Id, TokenHash>,
     waiting: HashMap<TokenHash, Vec<Waiter>>,
+    /// Those of the waiting that are not asked about yet, the first first.
+    queued: VecDeque<(TokenHash, Secret<String>)>,
     active: Cache<TokenHash, Kept, Weight>,
     inactive: Cache<TokenHash, Kept>,
-    /// Questions that failed since the last that did not.
+    /// Whether it was said that there are no answers, and until when it is not said again.
+    is_failing: bool,
+    quiet_until: Option<Instant>,
+    /// Questions that failed for no fault of the token since the last that did not fail.
     failures: u32,
     /// Until when nothing is asked.
     paused_until: Option<Instant>,
@@ -179,8 +208,11 @@ impl Asking {
             running: JoinSet::new(),
             asked_about: HashMap::new(),
             waiting: HashMap::new(),
+            queued: VecDeque::new(),
             active: Cache::with_weighter(MAX_ACTIVE, MAX_ACTIVE_BYTES, Weight),
             inactive: Cache::new(MAX_INACTIVE),
+            is_failing: false,
+            quiet_until: None,
             failures: 0,
             paused_until: None,
         }
@@ -189,6 +221,7 @@ impl Asking {
     /// Runs until nobody can ask any more.
     async fn run(mut self) {
         loop {
+            self.begin().await;
             tokio::select! {
                 // Answers first: they make room.
                 biased;
@@ -201,47 +234,77 @@ impl Asking {
                         self.tell(hash, done);
                     }
                 },
-                asked = self.questions.recv(), if self.running.len() < MAX_RUNNING => match asked {
-                    Some(asked) => self.take(asked).await,
+                asked = self.questions.recv() => match asked {
+                    Some(asked) => self.take(asked),
                     None => return,
                 },
             }
         }
     }
 
-    async fn take(&mut self, asked: Asked) {
+    fn take(&mut self, asked: Asked) {
         let Asked { token, waiter } = asked;
-        // Under load a queue holds many whose deadline has passed, and whom no answer helps.
         if waiter.is_closed() {
             return;
         }
         let hash = jose::sha256(token.expose().as_bytes());
         if let Some(answer) = self.kept(&hash) {
             answer_to(waiter, Ok(answer));
-            return;
-        }
-        if let Some(waiters) = self.waiting.get_mut(&hash) {
+        } else if let Some(waiters) = self.waiting.get_mut(&hash) {
             waiters.push(waiter);
-            return;
-        }
-        if self.paused_until.is_some_and(|until| Instant::now() < until) {
+        } else if self.is_paused() || self.is_full() {
             answer_to(waiter, Err(Reason::TokenIntrospectionUnavailable));
-            return;
+        } else {
+            self.waiting.insert(hash, vec![waiter]);
+            self.queued.push_back((hash, token));
         }
-        self.waiting.insert(hash, vec![waiter]);
-        match self.endpoint().await {
-            Ok(endpoint) => {
-                let running = self.running.spawn(ask(endpoint, self.limits, self.issuer.clone(), token));
-                self.asked_about.insert(running.id(), hash);
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Whether no place in the queue is free, nor taken by those whose deadline has passed.
+    fn is_full(&mut self) -> bool {
+        while let Some((hash, _)) = self.queued.front()
+            && self.queued.len() >= MAX_QUEUED
+            && is_given_up(&self.waiting, hash)
+        {
+            self.waiting.remove(hash);
+            self.queued.pop_front();
+        }
+        self.queued.len() >= MAX_QUEUED
+    }
+
+    /// Asks about those whose turn it is.
+    async fn begin(&mut self) {
+        while self.running.len() < MAX_RUNNING
+            && let Some((hash, token)) = self.queued.pop_front()
+        {
+            // Under load a queue holds many whose deadline has passed, and whom no answer helps.
+            if is_given_up(&self.waiting, &hash) {
+                self.waiting.remove(&hash);
+            } else if self.is_paused() {
+                self.answer_all(&hash, &Err(Reason::TokenIntrospectionUnavailable));
+            } else {
+                match self.endpoint().await {
+                    Ok(endpoint) => {
+                        let running = self.running.spawn(ask(endpoint, self.limits, self.issuer.clone(), token));
+                        self.asked_about.insert(running.id(), hash);
+                    }
+                    Err(error) => self.tell(hash, Err(error)),
+                }
             }
-            Err(error) => self.tell(hash, Err(error)),
         }
     }
 
     /// An answer that still holds.
     fn kept(&self, hash: &TokenHash) -> Option<Arc<Answer>> {
         let kept = self.active.get(hash).or_else(|| self.inactive.get(hash))?;
-        (kept.since.elapsed() < self.config.cache).then(|| Arc::clone(&kept.answer))
+        // By both clocks: the one stands still while the machine sleeps, and the other may be set.
+        let (at, now) = (kept.answer.at, UnixTime::now());
+        let is_fresh = kept.since.elapsed() < self.config.cache && at <= now && now.since(at) < self.config.cache;
+        is_fresh.then(|| Arc::clone(&kept.answer))
     }
 
     async fn endpoint(&mut self) -> Result<Endpoint, AskError> {
@@ -264,15 +327,20 @@ impl Asking {
                 Err(Reason::TokenIntrospectionUnavailable)
             }
         };
-        for waiter in self.waiting.remove(&hash).unwrap_or_default() {
+        self.answer_all(&hash, &told);
+    }
+
+    fn answer_all(&mut self, hash: &TokenHash, told: &Introspected) {
+        for waiter in self.waiting.remove(hash).unwrap_or_default() {
             answer_to(waiter, told.clone());
         }
     }
 
     fn keep(&mut self, hash: TokenHash, kept: Kept) -> Arc<Answer> {
-        if std::mem::take(&mut self.failures) > 0 {
+        if std::mem::take(&mut self.is_failing) {
             tracing::info!(issuer = self.issuer, "the introspection endpoint answers again");
         }
+        (self.failures, self.paused_until) = (0, None);
         let answer = Arc::clone(&kept.answer);
         let outcome = if answer.claims.is_some() {
             self.active.insert(hash, kept);
@@ -288,12 +356,18 @@ impl Asking {
 
     fn failed(&mut self, error: &AskError) {
         self.metrics.introspected(&self.issuer, Introspection::Failed);
-        if self.failures == 0 {
+        let now = Instant::now();
+        // Not for every token over which the endpoint stumbles, or a client writes our log.
+        if self.quiet_until.is_none_or(|until| until <= now) {
+            self.is_failing = true;
+            self.quiet_until = now.checked_add(QUIET);
             tracing::warn!(issuer = self.issuer, %error, "the introspection endpoint gives no answer");
         }
-        self.failures = self.failures.saturating_add(1);
-        let later = Instant::now().checked_add(PAUSE);
-        self.paused_until = later.filter(|_| self.failures >= MAX_FAILURES);
+        let later = now.checked_add(PAUSE);
+        if error.is_of_any_token() {
+            self.failures = self.failures.saturating_add(1);
+            self.paused_until = later.filter(|_| self.failures >= MAX_FAILURES);
+        }
         // A secret that was changed at both ends is read again soon, but not for every failure.
         if let Some(((_, until), later)) = self.endpoint.as_mut().zip(later) {
             *until = later.min(*until);
@@ -308,7 +382,15 @@ async fn ask(endpoint: Endpoint, limits: FetchLimits, issuer: String, token: Sec
     (since, claims.map(|claims| Answer { issuer, at, claims }))
 }
 
+/// Whether nobody waits any longer. Who came last waits longest.
+fn is_given_up(waiting: &HashMap<TokenHash, Vec<Waiter>>, hash: &TokenHash) -> bool {
+    waiting.get(hash).is_none_or(|waiters| waiters.iter().rev().all(Waiter::is_closed))
+}
+
 /// Whoever has stopped waiting is not missed.
 fn answer_to(waiter: Waiter, answer: Introspected) {
     let _gone = waiter.send(answer);
 }
+
+#[cfg(test)]
+mod tests;

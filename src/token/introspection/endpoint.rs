@@ -20,6 +20,9 @@ pub(super) enum AskError {
     /// Nothing came, or a refusal.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The secret or the root certificates cannot be used.
+    #[error(transparent)]
+    File(FetchError),
     /// The secret's file has nothing in it, or no text.
     #[error("the `client_secret_file` holds no text")]
     Secret,
@@ -29,6 +32,19 @@ pub(super) enum AskError {
     /// What came is no answer.
     #[error(transparent)]
     Answer(#[from] AnswerError),
+}
+
+impl AskError {
+    /// Whether it tells of trouble with asking, and not of the one token: a client can choose a token over which the endpoint
+    /// stumbles, or what stands before it, and it must not be able to silence the endpoint for everybody by that.
+    pub(super) fn is_of_any_token(&self) -> bool {
+        match self {
+            // The client is refused, there is too much, or nobody is behind the proxy.
+            Self::Fetch(FetchError::Status(status)) => matches!(status.as_u16(), 401 | 429 | 502..=504),
+            Self::Fetch(FetchError::TooLarge(_)) | Self::Answer(_) | Self::Lost => false,
+            Self::Fetch(_) | Self::File(_) | Self::Secret => true,
+        }
+    }
 }
 
 /// The longest secret that is read: 4096 bits in base64 have 683 characters.
@@ -51,14 +67,14 @@ impl Endpoint {
     /// # Errors
     /// Where either cannot be used.
     pub(super) async fn open(config: &IntrospectionConfig) -> Result<Self, AskError> {
-        let secret = fetch::read(&config.client_secret_file, MAX_SECRET_BYTES).await?;
+        let secret = fetch::read(&config.client_secret_file, MAX_SECRET_BYTES).await.map_err(AskError::File)?;
         let secret = String::from_utf8(secret).map_err(|_no_text| AskError::Secret)?;
         // Editors and `echo` end a file with a line's end, which is in no secret.
         let secret = secret.trim_end_matches(['\r', '\n']).to_owned();
         if secret.is_empty() {
             return Err(AskError::Secret);
         }
-        let client = fetch::web_client(config.ca_file.as_deref(), MAX_CA_BYTES).await?;
+        let client = fetch::web_client(config.ca_file.as_deref(), MAX_CA_BYTES).await.map_err(AskError::File)?;
         let url = fetch::https("`url`", &config.url)?;
         Ok(Self { client, url, client_id: config.client_id.clone(), secret: Secret::new(secret) })
     }

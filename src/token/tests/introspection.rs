@@ -143,6 +143,9 @@ fn d26_a_token_is_refused_for_what_its_issuer_says_or_does_not_say() {
         (json!({"nbf": NOW + 31}), Reason::TokenNotYetValid),
         (json!({"sub": "spiffe://prod.example/a"}), Reason::TokenSubjectWorkload),
         (json!({"cnf": {"jkt": "?"}}), Reason::TokenConfirmation),
+        // It is bound to a key, and it is not said to which.
+        (json!({"token_type": "DPoP"}), Reason::TokenConfirmation),
+        (json!({"token_type": "dpop", "cnf": {}}), Reason::TokenConfirmation),
         (json!({"cnf": certificate}), Reason::TokenConfirmation),
         (json!({"act": "bob"}), Reason::TokenDelegation),
         // A refresh token is active, too.
@@ -160,7 +163,6 @@ fn d26_a_token_is_refused_for_what_its_issuer_says_or_does_not_say() {
     }
     for changes in [
         json!({"token_type": "bearer"}),
-        json!({"token_type": "DPoP"}),
         json!({"token_use": "access_token"}),
         json!({"token_use": "access"}),
         json!({"aud": ["else", AUDIENCE]}),
@@ -223,6 +225,23 @@ fn d26_an_issuer_without_keys_is_asked_about_all_that_names_it() {
     let user = after(&mut world, &ours, &active(json!({"sub": "bob"}))).unwrap();
     assert_eq!(user.subject, "bob", "what the issuer says counts, not what an unverified token says");
     assert_eq!(world.keys.issuers(now()).map(|keys| keys.issuer.to_owned()).collect::<Vec<_>>(), [OTHER]);
+}
+
+#[test]
+fn d16_a_jwt_of_an_issuer_without_keys_has_one_of_its_types_too() {
+    let key = SigningKey::es256("k1");
+    let typed = |typ| key.sign(&key.typed(typ), &claims(json!({})));
+    for (types, good, bad) in [
+        (&[][..], "at+jwt", &["logout+jwt", "dpop+jwt", "txntoken+jwt", "x"][..]),
+        (&["at+jwt"], "application/at+jwt", &["JWT", "logout+jwt"]),
+    ] {
+        let token_types = types.iter().map(|typ: &&str| (*typ).to_owned()).collect();
+        let mut world = world(vec![IssuerConfig { token_types, ..keyless(ISSUER) }], &key);
+        assert!(after(&mut world, &typed(good), &active(json!({}))).is_ok(), "{types:?}");
+        for typ in bad {
+            assert_eq!(reason(world.verify(&typed(typ)), typ), Reason::TokenType, "and nobody is asked");
+        }
+    }
 }
 
 #[test]
@@ -297,6 +316,21 @@ fn k2_an_answer_holds_as_long_as_is_configured_and_no_longer_than_the_token() {
     after(&mut world, OPAQUE, &said).unwrap();
     let ended = call(&mut world, OPAQUE, Call { later: 50, ..Call::default() });
     assert_eq!(reason(ended, "the token ends before the answer does"), Reason::TokenExpired);
+}
+
+#[test]
+fn k2_what_is_known_to_be_withdrawn_is_not_good_again_by_a_clock_that_goes_back() {
+    let key = SigningKey::es256("k1");
+    let jwt = key.token(json!({"exp": NOW + 600}));
+    for (token, tokens) in [(OPAQUE, AskedTokens::Opaque), (&*jwt, AskedTokens::All)] {
+        let mut world = world(vec![asked(ISSUER, tokens)], &key);
+        after(&mut world, token, &active(json!({"exp": NOW + 600}))).unwrap();
+        let withdrawn = Ok(answer(ISSUER, None, NOW + 31));
+        let told = call(&mut world, token, Call { answer: Some(&withdrawn), later: 31, ..Call::default() });
+        assert_eq!(reason(told, "withdrawn"), Reason::TokenInactive);
+        let back = call(&mut world, token, Call { later: 29, ..Call::default() });
+        assert!(matches!(back, Err(Refusal::Needs(Need::Answer(_)))), "{back:?}");
+    }
 }
 
 #[test]

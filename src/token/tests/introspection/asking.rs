@@ -78,7 +78,9 @@ impl Asked {
     }
 
     async fn ask(&self, token: &str) -> Introspected {
-        self.handle.ask(Question { issuer: IssuerIndex(0), token: Secret::new(token.to_owned()) }).await
+        self.handle
+            .ask(Question { issuer: IssuerIndex(0), token: Secret::new(token.to_owned()), is_verified: false })
+            .await
     }
 
     /// Whether a token is active; the reason where nobody knows.
@@ -212,6 +214,50 @@ async fn j6_a_flood_of_questions_is_asked_a_few_at_a_time() {
 }
 
 #[tokio::test]
+async fn j6_a_flood_of_invented_tokens_stands_in_the_way_of_none_that_has_verified() {
+    let said = Arc::new(Mutex::new(Reply::Silence));
+    let now_said = Arc::clone(&said);
+    let server = Server::start(move |_path| now_said.lock().unwrap().clone()).await;
+    let asked = Asked::within(Duration::from_mins(1), &server, |config| config.tokens = AskedTokens::All);
+    let tokens: Vec<_> = (0..200).map(|number| number.to_string()).collect();
+    let flood = join_all(tokens.iter().map(|token| asked.is_active(token)));
+    let verified = async {
+        while server.paths().len() < 64 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        *said.lock().unwrap() = active();
+        let question = Question { issuer: IssuerIndex(0), token: Secret::new("a.b.c".to_owned()), is_verified: true };
+        asked.handle.ask(question).await.map(|answer| answer.claims.is_some())
+    };
+    tokio::select! {
+        answers = flood => panic!("nobody answers, but {answers:?}"),
+        is_active = timeout(Duration::from_secs(20), verified) => assert_eq!(is_active, Ok(Ok(true))),
+    }
+}
+
+#[tokio::test]
+async fn j6_what_is_known_is_told_while_a_flood_waits() {
+    let said = Arc::new(Mutex::new(active()));
+    let now_said = Arc::clone(&said);
+    let server = Server::start(move |_path| now_said.lock().unwrap().clone()).await;
+    let asked = Asked::within(Duration::from_mins(1), &server, |_config| {});
+    assert_eq!(asked.is_active("known").await, Ok(true));
+    *said.lock().unwrap() = Reply::Silence;
+    let tokens: Vec<_> = (0..3000).map(|number| number.to_string()).collect();
+    let flood = join_all(tokens.iter().map(|token| asked.is_active(token)));
+    let known = async {
+        while server.paths().len() < 65 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        timeout(Duration::from_secs(5), asked.is_active("known")).await
+    };
+    tokio::select! {
+        _answers = flood => panic!("nobody answers most of them"),
+        is_active = known => assert_eq!(is_active, Ok(Ok(true))),
+    }
+}
+
+#[tokio::test]
 async fn j6_a_question_that_nobody_waits_for_any_longer_is_not_asked() {
     let server = Server::start(|_path| Reply::Silence).await;
     let asked = Asked::within(Duration::from_millis(300), &server, |_config| {});
@@ -251,7 +297,7 @@ async fn j6_an_issuer_in_trouble_is_left_alone_for_a_while_and_asked_again() {
     let failing = Arc::new(AtomicBool::new(true));
     let is_failing = Arc::clone(&failing);
     let server = Server::start(move |_path| {
-        if is_failing.load(Ordering::Relaxed) { Reply::Answer(500, String::new(), Vec::new()) } else { active() }
+        if is_failing.load(Ordering::Relaxed) { Reply::Answer(503, String::new(), Vec::new()) } else { active() }
     })
     .await;
     let asked = Asked::start(&server, |_config| {});
@@ -268,14 +314,31 @@ async fn j6_an_issuer_in_trouble_is_left_alone_for_a_while_and_asked_again() {
 }
 
 #[tokio::test]
+async fn j6_tokens_that_the_endpoint_stumbles_over_lock_nobody_else_out() {
+    let refusal = |status| Reply::Answer(status, String::new(), Vec::new());
+    let stumbles = [400, 403, 404, 413, 431, 500].map(refusal);
+    for stumble in stumbles.into_iter().chain([Reply::json("{}"), Reply::Flood("")]) {
+        let said = Arc::new(Mutex::new(stumble.clone()));
+        let now_said = Arc::clone(&said);
+        let server = Server::start(move |_path| now_said.lock().unwrap().clone()).await;
+        let asked = Asked::start(&server, |_config| {});
+        for number in 0..20 {
+            assert!(asked.is_active(&number.to_string()).await.is_err());
+        }
+        *said.lock().unwrap() = active();
+        assert_eq!(asked.is_active("good").await, Ok(true), "{stumble:?}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_is_asked_who_is_not_configured_or_gone() {
     let server = Server::start(|_path| active()).await;
     let asked = Asked::start(&server, |_config| {});
-    let question = Question { issuer: IssuerIndex(1), token: Secret::new("one".to_owned()) };
+    let question = Question { issuer: IssuerIndex(1), token: Secret::new("one".to_owned()), is_verified: false };
     assert_eq!(asked.handle.ask(question).await, Err(Reason::TokenIntrospectionUnavailable));
     let (handle, work) = keep_asking(&config(&server, &asked.secret, |_config| {}), &asked.metrics);
     drop(work);
-    let question = Question { issuer: IssuerIndex(0), token: Secret::new("one".to_owned()) };
+    let question = Question { issuer: IssuerIndex(0), token: Secret::new("one".to_owned()), is_verified: false };
     assert_eq!(handle.ask(question).await, Err(Reason::TokenIntrospectionUnavailable));
     assert!(server.paths().is_empty());
 }
