@@ -21,6 +21,7 @@ mod e2e {
     mod ghz;
     mod listeners;
     mod load;
+    mod negation;
     mod owned_headers;
     mod policies;
     mod reload;

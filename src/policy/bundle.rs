@@ -19,6 +19,7 @@ use super::engine::prepared;
 use super::projection::Projection;
 use super::unstable;
 use super::unstable::Outline;
+use super::unstable::negation;
 use crate::hex;
 use crate::problem::Problem;
 
@@ -33,6 +34,8 @@ use files::Loaded;
 pub struct Bundle {
     config: Config,
     policies: Vec<Module>,
+    /// The policies as the engine evaluates them.
+    evaluated: Vec<Module>,
     tests: Vec<Module>,
     data: Value,
     projection: Arc<Projection>,
@@ -71,12 +74,12 @@ impl Bundle {
         if policies.is_empty() {
             problems.push(Problem::error("", "there is no policy").hint("name a file or a directory with .rego files"));
         }
-        let (outlines, source_problems) = checked(config, &policies);
+        let Checked { outlines, evaluated, problems: source_problems } = checked(config, &policies);
         problems.extend(source_problems);
         problems.extend(data::conflicts(&data, &outlines));
         if problems.is_empty() {
             // The engine's own look at the whole: unsafe variables, contradicting functions. It stops at the first.
-            problems.extend(prepared(config, &policies, &data, &Arc::default()).err());
+            problems.extend(prepared(config, &evaluated, &data, &Arc::default()).err());
         }
         if !problems.is_empty() {
             return Err(problems);
@@ -87,6 +90,7 @@ impl Bundle {
         Ok(Self {
             config: config.clone(),
             policies,
+            evaluated,
             tests,
             data,
             projection,
@@ -126,6 +130,11 @@ impl Bundle {
 
     pub(super) fn policies(&self) -> &[Module] {
         &self.policies
+    }
+
+    /// The policies as the engine evaluates them: see [`unstable::negation`].
+    pub(super) fn evaluated(&self) -> &[Module] {
+        &self.evaluated
     }
 
     pub(super) fn tests(&self) -> &[Module] {
@@ -177,8 +186,18 @@ fn modules(files: Vec<Loaded>) -> (Vec<Module>, Vec<Module>) {
 }
 
 /// An engine with nothing but the language version and the modules that parse, and what is wrong with the others.
-pub(super) fn parsed(version: RegoVersion, modules: &[Module]) -> (Engine, Vec<Problem>) {
+fn parsed(version: RegoVersion, modules: &[Module]) -> (Engine, Vec<Problem>) {
+    with_modules(Engine::new(), version, modules)
+}
+
+/// The same with modules as the engine evaluates them, of which a line may be long.
+pub(super) fn reparsed(version: RegoVersion, modules: &[Module]) -> (Engine, Vec<Problem>) {
     let mut engine = Engine::new();
+    engine.set_policy_length_config(negation::lengths());
+    with_modules(engine, version, modules)
+}
+
+fn with_modules(mut engine: Engine, version: RegoVersion, modules: &[Module]) -> (Engine, Vec<Problem>) {
     engine.set_rego_v0(version == RegoVersion::V0);
     let mut problems = Vec::new();
     for Module { name, text } in modules {
@@ -188,13 +207,33 @@ pub(super) fn parsed(version: RegoVersion, modules: &[Module]) -> (Engine, Vec<P
     (engine, problems)
 }
 
-/// The outlines of the modules that parse; and everything wrong with the others, and with what these call.
-pub(super) fn checked(config: &Config, modules: &[Module]) -> (Vec<Outline>, Vec<Problem>) {
+/// What modules are, once they are read.
+pub(super) struct Checked {
+    /// The outlines of those that parse.
+    pub(super) outlines: Vec<Outline>,
+    /// All of them as the engine evaluates them; the same as they are where there are problems.
+    pub(super) evaluated: Vec<Module>,
+    /// Everything wrong with those that do not parse, and with what the others call.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Reads modules.
+pub(super) fn checked(config: &Config, modules: &[Module]) -> Checked {
     let (mut engine, mut problems) = parsed(config.rego_version, modules);
     let outlines = unstable::outlines(&mut engine);
     let are_complete = if problems.is_empty() { Modules::All } else { Modules::Some };
     problems.extend(builtins::check(&outlines, are_complete));
-    (outlines, problems)
+    let mut evaluated = modules.to_vec();
+    if problems.is_empty() {
+        match negation::rewritten(&mut engine, &outlines, config.rego_version == RegoVersion::V0) {
+            Ok(texts) => {
+                let changed = evaluated.iter_mut().zip(texts).filter_map(|(module, text)| Some((module, text?)));
+                changed.for_each(|(module, text)| module.text = text);
+            }
+            Err(refused) => problems = refused,
+        }
+    }
+    Checked { outlines, evaluated, problems }
 }
 
 /// The entries in which others wrote what they liked. They are built whether or not a policy reads them: what goes

@@ -19,7 +19,7 @@ use super::bounded;
 use super::builtins;
 use super::builtins::Ambient;
 use super::bundle::Module;
-use super::bundle::parsed;
+use super::bundle::reparsed;
 use super::projection::Projection;
 use super::result;
 use super::value::Names;
@@ -77,7 +77,7 @@ impl fmt::Debug for Instance {
 impl Instance {
     pub(super) fn new(bundle: &Bundle) -> Result<Self, Problem> {
         let ambient = Arc::new(Ambient::default());
-        let template = prepared(bundle.config(), bundle.policies(), bundle.data(), &ambient)?;
+        let template = prepared(bundle.config(), bundle.evaluated(), bundle.data(), &ambient)?;
         Ok(Self {
             engine: template.clone(),
             template,
@@ -143,7 +143,7 @@ pub(super) fn prepared(
     data: &Value,
     ambient: &Arc<Ambient>,
 ) -> Result<Engine, Problem> {
-    let (mut engine, problems) = parsed(config.rego_version, modules);
+    let (mut engine, problems) = reparsed(config.rego_version, modules);
     if let Some(problem) = problems.into_iter().next() {
         return Err(problem);
     }

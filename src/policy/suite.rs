@@ -14,6 +14,7 @@ use super::Bundle;
 use super::Config;
 use super::builtins;
 use super::builtins::Ambient;
+use super::bundle::Checked;
 use super::bundle::checked;
 use super::engine::EntryPoint;
 use super::engine::fault;
@@ -151,13 +152,13 @@ impl<'b> Runner<'b> {
     fn new(bundle: &Bundle, options: &'b Options) -> Result<Self, Vec<Problem>> {
         let config = Config { time_limit: TEST_TIME_LIMIT, ..bundle.config().clone() };
         let modules = [bundle.policies(), bundle.tests()].concat();
-        let (outlines, mut problems) = checked(&config, &modules);
+        let Checked { outlines, evaluated, mut problems } = checked(&config, &modules);
         problems.extend(repeated(&outlines));
         if !problems.is_empty() {
             return Err(problems);
         }
         let ambient = Arc::new(Ambient::default());
-        let mut template = prepared(&config, &modules, bundle.data(), &ambient).map_err(|problem| vec![problem])?;
+        let mut template = prepared(&config, &evaluated, bundle.data(), &ambient).map_err(|problem| vec![problem])?;
         template.set_enable_coverage(options.coverage);
         let engine = template.clone();
         let policies = bundle.policies().len();

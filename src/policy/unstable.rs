@@ -22,6 +22,8 @@ use regorus::unstable::Span;
 
 use super::projection::Projection;
 
+pub(super) mod negation;
+mod print;
 mod walk;
 
 use walk::Walk;

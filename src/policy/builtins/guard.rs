@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Error;
 use anyhow::Result;
 use anyhow::anyhow;
 use anyhow::bail;
@@ -110,7 +111,26 @@ fn limited(
     if let Some(limit) = answer.as_ref().err().and_then(|error| error.downcast_ref::<LimitError>()) {
         ambient.refuse(&format!("`{name}`: {limit}"));
     }
+    if answer.as_ref().is_err_and(is_unreadable_pattern) || name == REPLACE && is_no_pattern(arguments.get(1)) {
+        ambient.refuse(&format!("`{name}` has a pattern that the engine cannot read"));
+    }
     settle(answer, errors)
+}
+
+/// Patterns that OPA reads may be none to the engine. If that were undefined, `not regex.match(…)` would hold for all
+/// texts, those that the pattern is there to keep out among them.
+fn is_unreadable_pattern(error: &Error) -> bool {
+    let text = error.to_string();
+    ["invalid regex", "invalid glob"].iter().any(|message| text.ends_with(message))
+}
+
+/// With a pattern that it cannot read, the engine gives back the text as it was.
+const REPLACE: &str = "regex.replace";
+
+fn is_no_pattern(pattern: Option<&Value>) -> bool {
+    let Some(pattern @ Value::String(_)) = pattern else { return false };
+    let valid = builtin("regex.is_valid").and_then(|builtin| builtin.call(std::slice::from_ref(pattern), true));
+    valid.is_ok_and(|valid| valid == Value::Bool(false))
 }
 
 /// What a failure means: the engine takes every failure of an added function as one that ends the evaluation.

@@ -9,6 +9,7 @@ use crate::policy::Compatibility;
 use crate::policy::OutputRules;
 
 mod hostile;
+mod negation;
 mod projection;
 
 /// Policies under the package `a`, and one who asks them.

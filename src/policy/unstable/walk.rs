@@ -17,7 +17,7 @@ use super::Call;
 use super::Projection;
 
 /// The deepest nesting of expressions. The engine follows them on the stack, at several kilobytes a level.
-const MAX_DEPTH: usize = 100;
+pub(super) const MAX_DEPTH: usize = 100;
 
 /// The name of the input document, which no other can take.
 const INPUT: &str = "input";
