@@ -49,8 +49,9 @@ bench-smoke: ## Every benchmark once, unoptimised and unmeasured: they still run
 	$(CARGO) test --locked --bench '*' -- --test
 
 .PHONY: k8s-check
-k8s-check: $(VALIDATE) $(ENVOY) ## Manifests against their schemas, every Envoy and Countersign configuration against its program
+k8s-check: $(VALIDATE) $(ENVOY) ## The program as it ships: its builtins; manifests against their schemas, every Envoy and Countersign configuration against it
 	$(CARGO) build --locked --quiet
+	target/debug/countersign test -c tests/shipped/config.yaml
 	$(dir $(VALIDATE))python tools/k8s_check.py --envoy $(ENVOY) --countersign target/debug/countersign
 
 .PHONY: image-check
