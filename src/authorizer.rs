@@ -264,7 +264,10 @@ impl Authorizer {
                 };
                 self.token.verify(&presented, &revision.keys, check.now).map(Some)
             }
-            None if required => Err(Denial::new(Reason::TokenMissing, "no authorization header").into()),
+            None if required => {
+                let missing = Denial::new(Reason::TokenMissing, "no authorization header");
+                Err(Denial { scheme: route.proof.scheme(), ..missing }.into())
+            }
             None => Ok(None),
         }
     }
@@ -278,6 +281,7 @@ fn verifier(rules: &Rules) -> token::Verifier {
 fn check_issuers(route: &Route<'_>, config: &token::Config) -> Result<(), Denial> {
     let unknown = |names: &&str| config.index_of(names).is_none();
     match route.issuers.and_then(|names| names.split(' ').find(unknown)) {
+        Some("") => Err(route::invalid("countersign.issuers has a space that separates nothing", "")),
         Some(unknown) => Err(route::invalid("countersign.issuers names an issuer that is not configured", unknown)),
         None => Ok(()),
     }

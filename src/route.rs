@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use crate::decision::Denial;
 use crate::decision::Reason;
+use crate::decision::Scheme;
 use crate::facts::Attributes;
 
 /// Whether a route needs something that can be proven.
@@ -141,6 +142,14 @@ impl TxnToken {
 }
 
 impl Possession {
+    /// The scheme that a token that is bound like this comes by, where there is one for it alone (RFC 9449 §7.1).
+    pub const fn scheme(self) -> Scheme {
+        match self {
+            Self::Dpop => Scheme::Dpop,
+            Self::Optional | Self::Required | Self::Certificate => Scheme::Bearer,
+        }
+    }
+
     /// Every value with its name in configurations.
     pub const NAMES: &'static [(&'static str, Self)] = &[
         ("optional", Self::Optional),

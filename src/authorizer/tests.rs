@@ -5,6 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
+use crate::decision::Scheme;
 use crate::facts::Http;
 use crate::facts::Request;
 use crate::identity::JwtSvidConfig;
@@ -185,6 +186,16 @@ fn a_jwt_svid_goes_no_further() {
     let mut world = World::new(Compatibility::OpaEnvoy, Requirement::Optional, "allow := true");
     let svid = world.svid();
     assert_eq!(world.leaves(&[(HEADER, &svid)]), (Vec::new(), 0));
+}
+
+#[test]
+fn a_route_that_takes_bound_tokens_alone_says_so_to_whoever_comes_without() {
+    let mut world = World::new(Compatibility::Strict, Requirement::Optional, "allow := true");
+    for (proof, scheme) in [("dpop", Scheme::Dpop), ("required", Scheme::Bearer), ("certificate", Scheme::Bearer)] {
+        let route = [("countersign.token", "required"), ("countersign.proof", proof)];
+        let Decision::Deny(denial) = world.ask_on(&route, &[]).0 else { panic!("denied") };
+        assert_eq!((denial.reason, denial.scheme), (Reason::TokenMissing, scheme), "{proof}");
+    }
 }
 
 const TXN: &str = "txn-token";

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tracing::level_filters::LevelFilter;
 
 use super::ConfigArgument;
 use crate::app::App;
@@ -12,6 +13,7 @@ use crate::app::evaluator::Evaluator;
 use crate::app::evaluator::Shown;
 use crate::clock::UnixTime;
 use crate::ext_authz::proto_json;
+use crate::telemetry;
 
 /// What `eval` takes.
 #[derive(Debug, clap::Args)]
@@ -52,6 +54,8 @@ const MAX_INPUT_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Decides on each request and prints one JSON object a line.
 pub(super) fn run(arguments: &Arguments) -> u8 {
+    // What goes wrong with asking an issuer about a token is told there.
+    let _is_there_already = telemetry::log::init(LevelFilter::WARN);
     let evaluator = App::load(&arguments.config.config, &super::environment()).and_then(Evaluator::new);
     let mut evaluator = match evaluator {
         Ok(evaluator) => evaluator,

@@ -102,7 +102,10 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
         "Prove here that the certificate that the proxy forwards, with the chain in `x-forwarded-client-cert`, comes from an authority of its own trust domain. Who calls by mutual TLS then needs a certificate. Needs `certificate`.",
     ),
     ("caller.jwt_svid", "JWT-SVIDs as evidence, for callers that have no mutual TLS with the proxy."),
-    ("caller.jwt_svid.header", "The header with the JWT-SVID, and nothing before it."),
+    (
+        "caller.jwt_svid.header",
+        "The header with the JWT-SVID, and nothing before it. It is removed on allow, which Envoy's `decoder_header_mutation_rules` must permit.",
+    ),
     (
         "caller.jwt_svid.audiences",
         "A JWT-SVID must name at least one of these in `aud`. Without any, the header is not looked at.",
@@ -125,7 +128,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ("issuers[].introspection.client_id", "As which client to ask."),
     (
         "issuers[].introspection.client_secret_file",
-        "A file that holds the client's secret and nothing else. Read again each minute, and a second after a failed question.",
+        "A file that holds the client's secret and nothing else; newlines at its end are no part of it. Read again each minute, and a second after a failed question.",
     ),
     ("issuers[].introspection.ca_file", "Authorities, in PEM, that the endpoint must be certified by, and no others."),
     (
@@ -218,7 +221,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ("policy.parse_body", "Parse bodies into `parsed_body`, where the proxy sends them."),
     (
         "routes",
-        "What holds for routes that do not say otherwise, with `countersign.caller`, `countersign.token`, `countersign.txn_token`, `countersign.issuers`, `countersign.proof` and `countersign.path` in their `context_extensions`.",
+        "What holds for routes that do not say otherwise. A route says it in its `context_extensions`, in the words [above](#what-a-route-may-say), some of which have no default here.",
     ),
     (
         "routes.caller",
@@ -230,7 +233,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "routes.txn_token",
-        "`remove`: a `Txn-Token` that comes with a request is removed on allow, unless the policy sets one. `pass`: it goes on, for routes whose callers may send one. Several are denied (`token_repeated`), in `opa-envoy` mode only with `remove`. A proxy that hands over no other headers than it is told to (`allowed_headers`) must hand over this one, in both spellings, `txn_token` too.",
+        "`remove`: a `Txn-Token` that comes with a request is removed on allow, unless the policy sets one. `pass`: it goes on, for routes whose callers may send one. Several are denied (`token_repeated`), in `opa-envoy` mode only with `remove`. A proxy that hands over no other headers than it is told to (`allowed_headers`) must hand over this one, in both spellings, `txn_token` too. With `remove` each allow removes it, so Envoy's `decoder_header_mutation_rules` must permit it, like the headers of `owned_header_prefix`.",
     ),
     (
         "routes.owned_header_prefix",

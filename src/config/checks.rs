@@ -113,7 +113,8 @@ pub(crate) fn one_key_source(
     [file, url, discovery, oauth_metadata]: [bool; 4],
     ca_file: bool,
 ) {
-    let hint = "write one of `file: PATH`, `url: https://…`, `discovery: true` and `oauth_metadata: true`";
+    let hint = "write one of `file: PATH`, `url: https://…`, `discovery: true` and `oauth_metadata: true`, or, for an issuer \
+                that is asked about each token, `introspection` and no `keys`";
     let given = [file, url, discovery, oauth_metadata].into_iter().filter(|given| *given).count();
     if given != 1 {
         let how_many = if given == 0 { "no" } else { "more than one" };

@@ -56,13 +56,13 @@ use crate::token::KeySource;
 /// The whole document.
 pub(crate) fn settings(root: &mut Section<'_>) -> Settings {
     let mode = root.get("compatibility", choice(words::COMPATIBILITY, Compatibility::Strict), "strict");
+    let revocations = root.get("revocations", list(file("JSON file")).at_most(limits::REVOCATION_FILES), "[]");
     let listeners = root.section("listeners", listeners);
     let admin = root.section("admin", admin);
     let spiffe = root.section("spiffe", workloads::spiffe);
     let caller = root.section("caller", |section| caller(section, mode));
     let issuers = root.sections("issuers", one_issuer);
     let dpop = root.section("dpop", tokens::dpop);
-    let revocations = root.get("revocations", list(file("JSON file")).at_most(limits::REVOCATION_FILES), "[]");
     let (policy, input) = root.section("policy", |section| (policy(section, mode), input(section, mode)));
     let routes = root.section("routes", |section| routes(section, mode, &policy));
     let resources = root.sections("protected_resources", answers::resource);
@@ -150,7 +150,8 @@ fn caller(section: &mut Section<'_>, mode: Compatibility) -> identity::Config {
 fn one_issuer(section: &mut Section<'_>) -> IssuerConfig {
     let issuer = section.required("issuer", issuer());
     let introspection = section.section("introspection", tokens::introspection);
-    let is_keyless = introspection.is_some() && !section.has("keys");
+    // Where `introspection` itself is wrong, that is told, and not that keys are missing.
+    let is_keyless = section.has("introspection") && !section.has("keys");
     let keys = section.section("keys", |section| keys(section, is_keyless));
     let algorithms = section.optional("algorithms", some(words::algorithm()), "none");
     checks::tokens::algorithms(section, &keys, algorithms.as_deref());

@@ -104,6 +104,10 @@ impl Verifier {
             return Err(Denial::new(Reason::TokenScheme, "the scheme is DPoP, and `dpop` is not configured").into());
         }
         self.admitted(presented, keys, now).map_err(|refusal| match refusal {
+            // A route that takes bound tokens alone says so to whoever comes with another.
+            Refusal::Denied(denial) if scheme == Scheme::Bearer => {
+                Refusal::Denied(Denial { scheme: presented.proof.scheme(), ..denial })
+            }
             Refusal::Denied(denial) => Refusal::Denied(Denial { scheme, ..denial }),
             needs @ Refusal::Needs(_) => needs,
         })

@@ -1,5 +1,8 @@
 //! The identity headers are Countersign's alone: whatever a client or a policy says, the upstream sees what was proven.
 
+use std::fs;
+use std::path::Path;
+
 use serde_json::json;
 
 use super::harness::ALLOW;
@@ -86,6 +89,24 @@ async fn e5_a_transaction_token_from_outside_does_not_arrive() {
     let two = Call::get("/inside").bearer(&token).header("txn-token", "a.b.c").header("txn-token", "d.e.f");
     assert_eq!(stack.agent("planner").send(&two).await.status, 400);
     assert_eq!(stack.decision().await.reason(), "token_repeated");
+}
+
+/// What is set and removed on every allow must be permitted by the rules that the examples give to Envoy, which answers 500
+/// otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn e4_e5_the_rules_of_the_examples_permit_what_every_allow_changes() {
+    let written = "allow_expression: {regex: \"";
+    for example in ["k8s/examples/envoy.yaml", "k8s/examples/spire/envoy.yaml", "policies/README.md"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(example)).unwrap();
+        let (_, rest) = text.split_once(written).unwrap_or_else(|| panic!("no rules in {example}"));
+        let (expression, _) = rest.split_once('"').unwrap();
+        let rules = json!({"disallow_all": true, "disallow_is_error": true, "allow_expression": {"regex": expression}});
+        let filter = json!({"decoder_header_mutation_rules": rules});
+        let envoy = EnvoySetup { filter, ..EnvoySetup::default() };
+        let stack = Setup { policy: ALLOW, envoy, ..Setup::default() }.start().await;
+        let reply = stack.agent("planner").send(&Call::get("/").bearer(&stack.token("alice"))).await;
+        assert_eq!(reply.status, 200, "{example}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

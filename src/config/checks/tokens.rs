@@ -55,6 +55,7 @@ pub(crate) fn algorithms(section: &mut Section<'_>, keys: &KeySource, named: Opt
 
 /// What issuers ask of their tokens can be proven.
 pub(crate) fn across_sections(root: &mut Section<'_>, settings: &Settings) {
+    whose_opaque_tokens(root, settings);
     for (index, issuer) in settings.token.issuers.iter().enumerate() {
         let proof = format!("issuers[{index}].proof_of_possession");
         if issuer.proof_of_possession == Possession::Dpop && settings.token.dpop.is_none() {
@@ -70,5 +71,16 @@ pub(crate) fn across_sections(root: &mut Section<'_>, settings: &Settings) {
             let actor = format!("issuers[{index}].actor");
             root.refuse(&[&actor, "caller.principal"], message, "turn something on below `caller`");
         }
+    }
+}
+
+/// An opaque token does not say whose it is.
+fn whose_opaque_tokens(root: &mut Section<'_>, settings: &Settings) {
+    let issuers = settings.token.issuers.iter().enumerate();
+    let mut asked = issuers.filter(|(_, issuer)| issuer.introspection.is_some());
+    if let (Some((first, _)), Some((second, _))) = (asked.next(), asked.next()) {
+        let message = format!("is asked about opaque tokens, as issuers[{first}] is: a route must say whose it takes");
+        let hint = "name one of them in the routes' `countersign.issuers`";
+        root.warn(&format!("issuers[{second}].introspection"), message, hint);
     }
 }

@@ -47,7 +47,7 @@ const MAX_FAILURES: u32 = 8;
 /// How long the issuer is left alone then, and how soon its files are read again after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How often at most it is said that there are no answers.
+/// How often at most it is said that there are no answers, and for the same cause.
 const QUIET: Duration = Duration::from_mins(1);
 
 /// Where one check waits.
@@ -153,9 +153,10 @@ struct Asking {
     /// Those of the waiting that are not asked about yet, the first first.
     queued: VecDeque<(TokenHash, Secret<String>)>,
     kept: KeptAnswers,
-    /// Whether it was said that there are no answers, and until when it is not said again.
+    /// Whether it was said that there are no answers, why, and when.
     is_failing: bool,
-    quiet_until: Option<Instant>,
+    said: String,
+    quiet_since: Option<Instant>,
     /// Questions that failed for no fault of the token since the last that did not fail.
     failures: u32,
     /// Until when nothing is asked.
@@ -183,7 +184,8 @@ impl Asking {
             waiting: HashMap::new(),
             queued: VecDeque::new(),
             is_failing: false,
-            quiet_until: None,
+            said: String::new(),
+            quiet_since: None,
             failures: 0,
             paused_until: None,
         }
@@ -308,16 +310,25 @@ impl Asking {
         answer
     }
 
+    /// Not for every token over which the endpoint stumbles, or a client writes our log: the same once a minute, another
+    /// cause once a second.
+    fn say(&mut self, error: String, now: Instant) {
+        let quiet = if error == self.said { QUIET } else { PAUSE };
+        let last = self.quiet_since.replace(now).filter(|since| now.duration_since(*since) < quiet);
+        if last.is_some() {
+            self.quiet_since = last;
+            return;
+        }
+        tracing::warn!(issuer = self.issuer, error, "the introspection endpoint gives no answer");
+        self.is_failing = true;
+        self.said = error;
+    }
+
     fn failed(&mut self, error: &AskError) {
         self.metrics.introspected(&self.issuer, Introspection::Failed);
         let now = Instant::now();
-        // Not for every token over which the endpoint stumbles, or a client writes our log.
-        if self.quiet_until.is_none_or(|until| until <= now) {
-            self.is_failing = true;
-            self.quiet_until = now.checked_add(QUIET);
-            tracing::warn!(issuer = self.issuer, %error, "the introspection endpoint gives no answer");
-        }
         let later = now.checked_add(PAUSE);
+        self.say(error.to_string(), now);
         if error.is_of_any_token() {
             self.failures = self.failures.saturating_add(1);
             self.paused_until = later.filter(|_| self.failures >= MAX_FAILURES);

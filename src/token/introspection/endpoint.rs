@@ -23,8 +23,8 @@ pub(super) enum AskError {
     /// The secret or the root certificates cannot be used.
     #[error(transparent)]
     File(FetchError),
-    /// The secret's file has nothing in it, or no text.
-    #[error("the `client_secret_file` holds no text")]
+    /// The secret's file has nothing in it, or no text, or more than one line.
+    #[error("the `client_secret_file` holds no single line of text")]
     Secret,
     /// The asking ended before its end.
     #[error("the question was lost")]
@@ -71,7 +71,7 @@ impl Endpoint {
         let secret = String::from_utf8(secret).map_err(|_no_text| AskError::Secret)?;
         // Editors and `echo` end a file with a line's end, which is in no secret.
         let secret = secret.trim_end_matches(['\r', '\n']).to_owned();
-        if secret.is_empty() {
+        if secret.is_empty() || secret.contains(char::is_control) {
             return Err(AskError::Secret);
         }
         let client = fetch::web_client(config.ca_file.as_deref(), MAX_CA_BYTES).await.map_err(AskError::File)?;

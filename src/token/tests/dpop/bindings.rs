@@ -87,3 +87,14 @@ fn d24_issuer_and_route_each_ask_for_a_binding() {
         }
     }
 }
+
+#[test]
+fn d24_a_route_that_takes_dpop_alone_challenges_for_it() {
+    let mut client = Client::new();
+    for (proof, scheme) in [(Possession::Dpop, Scheme::Dpop), (Possession::Required, Scheme::Bearer)] {
+        let token = client.issuer.token(json!({}));
+        let credential = Credential { scheme: Scheme::Bearer, token: &token };
+        let denial = client.present(credential, &request(&[]), None, proof, NOW).unwrap_err();
+        assert_eq!((denial.reason, denial.scheme), (Reason::TokenConfirmation, scheme));
+    }
+}

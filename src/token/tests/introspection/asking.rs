@@ -347,7 +347,12 @@ async fn nobody_is_asked_who_is_not_configured_or_gone() {
 async fn what_is_wrong_with_the_files_is_told_before_it_is_asked() {
     let server = Server::start(|_path| active()).await;
     let secret = NamedTempFile::new().unwrap();
-    for (content, told) in [(&b"secret"[..], None), (b"", Some("holds no text")), (b"\xff", Some("holds no text"))] {
+    for (content, told) in [
+        (&b"secret"[..], None),
+        (b"", Some("holds no single line")),
+        (b"\xff", Some("holds no single line")),
+        (b"a\nb", Some("holds no single line")),
+    ] {
         fs::write(secret.path(), content).unwrap();
         let problems = check_files(&config(&server, &secret, |_config| {})).await;
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
