@@ -80,8 +80,9 @@ struct State {
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(200);
 /// What is kept back of a deadline, so that the answer still arrives.
 const ANSWER_MARGIN: Duration = Duration::from_millis(10);
-/// Bytes of one worker's requests that may wait for an issuer at a time, with tokens that have verified and with others. Each is held whole, so a flood of tokens with
-/// invented keys is answered rather than gathered: at Envoy's usual sizes this is room for thousands.
+/// Bytes of one worker's requests that may wait for an issuer at a time, those whose token has verified and the others each
+/// for themselves. A request is held whole, so a flood of tokens with invented keys is answered rather than gathered: at
+/// Envoy's usual sizes this is room for thousands.
 const MAX_WAITING_BYTES: usize = 32 << 20;
 /// What a waiting request weighs beside its message.
 const WAITING_BYTES: usize = 4096;

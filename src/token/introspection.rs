@@ -5,6 +5,7 @@
 
 mod answer;
 mod asking;
+mod complaints;
 mod endpoint;
 mod kept;
 

@@ -1,5 +1,6 @@
 //! Whom the whole program lets in by an issuer's word, and that nobody comes in without one.
 
+use std::process::Command;
 use std::time::Instant;
 
 use countersign::clock::UnixTime;
@@ -99,4 +100,22 @@ fn d26_an_issuer_that_says_nothing_is_waited_for_no_longer_than_the_proxy_waits(
         issuer.set(Fault::None);
         eventually("alice is let in again", || refused(&client).is_none());
     }
+}
+
+#[test]
+fn eval_says_why_an_issuer_gave_no_answer() {
+    let (servers, files) = (KeyServers::new(), Issuer::new());
+    let issuer = servers.start(active(), Fault::Status(401));
+    let policy = files.file("policy.rego", ALLOW_GET);
+    let config = format!("{}policy: {{paths: ['{policy}']}}\n", config(&servers, &issuer, &files));
+    let config = files.file("config.yaml", &config);
+    let http = json!({"method": "GET", "path": "/a", "host": "h", "scheme": "http",
+        "headers": {"authorization": "Bearer 2YotnFZFEjr1zCsicMWpAA"}});
+    let request = files.file("request.json", &json!({"attributes": {"request": {"http": http}}}).to_string());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    let output = command.args(["eval", "-c", &config, "--check-request", &request]).output().unwrap();
+    let [said, why] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(said.contains("token_introspection_unavailable"), "{said}");
+    assert!(why.contains("the server answered 401"), "{why}");
+    assert!(!why.contains(SECRET) && !why.contains("2YotnFZFEjr1zCsicMWpAA"), "{why}");
 }

@@ -84,6 +84,20 @@ fn introspection_is_read_into_its_place() {
 }
 
 #[test]
+fn two_issuers_of_opaque_tokens_are_a_warning() {
+    let asked =
+        |name: &str| format!("- {{issuer: 'https://{name}', audiences: [a], introspection: {{{INTROSPECTION}}}}}\n");
+    let document = |issuers: &str| format!("issuers:\n{issuers}policy: {{paths: [policies]}}\n");
+    assert!(told(Folder::new().read(&document(&asked("one")))).is_empty());
+    let told = told(Folder::new().read(&document(&(asked("one") + &asked("two")))));
+    let [warning] = &told[..] else { panic!("{told:?}") };
+    assert!(
+        warning.contains("warning: issuers[1].introspection: is asked about opaque tokens, as issuers[0] is"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn an_issuer_that_could_not_be_asked_is_an_error() {
     let without = |part: &str| INTROSPECTION.replace(part, "").trim_start_matches(", ").to_owned();
     let id = without(", client_id: countersign");

@@ -16,6 +16,7 @@ use super::Answer;
 use super::Introspected;
 use super::IntrospectionConfig;
 use super::Question;
+use super::complaints::Complaints;
 use super::endpoint::AskError;
 use super::endpoint::Endpoint;
 use super::kept::KeptAnswers;
@@ -46,9 +47,6 @@ const REOPEN_AFTER: Duration = Duration::from_mins(1);
 const MAX_FAILURES: u32 = 8;
 /// How long the issuer is left alone then, and how soon its files are read again after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// How often at most it is said that there are no answers, and for the same cause.
-const QUIET: Duration = Duration::from_mins(1);
 
 /// Where one check waits.
 type Waiter = oneshot::Sender<Introspected>;
@@ -153,10 +151,7 @@ struct Asking {
     /// Those of the waiting that are not asked about yet, the first first.
     queued: VecDeque<(TokenHash, Secret<String>)>,
     kept: KeptAnswers,
-    /// Whether it was said that there are no answers, why, and when.
-    is_failing: bool,
-    said: String,
-    quiet_since: Option<Instant>,
+    complaints: Complaints,
     /// Questions that failed for no fault of the token since the last that did not fail.
     failures: u32,
     /// Until when nothing is asked.
@@ -183,9 +178,7 @@ impl Asking {
             asked_about: HashMap::new(),
             waiting: HashMap::new(),
             queued: VecDeque::new(),
-            is_failing: false,
-            said: String::new(),
-            quiet_since: None,
+            complaints: Complaints::default(),
             failures: 0,
             paused_until: None,
         }
@@ -301,7 +294,7 @@ impl Asking {
     }
 
     fn keep(&mut self, hash: TokenHash, answer: Arc<Answer>, since: Instant) -> Arc<Answer> {
-        if std::mem::take(&mut self.is_failing) {
+        if self.complaints.are_over() {
             tracing::info!(issuer = self.issuer, "the introspection endpoint answers again");
         }
         (self.failures, self.paused_until) = (0, None);
@@ -310,25 +303,13 @@ impl Asking {
         answer
     }
 
-    /// Not for every token over which the endpoint stumbles, or a client writes our log: the same once a minute, another
-    /// cause once a second.
-    fn say(&mut self, error: String, now: Instant) {
-        let quiet = if error == self.said { QUIET } else { PAUSE };
-        let last = self.quiet_since.replace(now).filter(|since| now.duration_since(*since) < quiet);
-        if last.is_some() {
-            self.quiet_since = last;
-            return;
-        }
-        tracing::warn!(issuer = self.issuer, error, "the introspection endpoint gives no answer");
-        self.is_failing = true;
-        self.said = error;
-    }
-
     fn failed(&mut self, error: &AskError) {
         self.metrics.introspected(&self.issuer, Introspection::Failed);
         let now = Instant::now();
         let later = now.checked_add(PAUSE);
-        self.say(error.to_string(), now);
+        if self.complaints.is_new(&error.to_string(), now) {
+            tracing::warn!(issuer = self.issuer, %error, "the introspection endpoint gives no answer");
+        }
         if error.is_of_any_token() {
             self.failures = self.failures.saturating_add(1);
             self.paused_until = later.filter(|_| self.failures >= MAX_FAILURES);
